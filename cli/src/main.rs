@@ -1,0 +1,2 @@
+//! melouvert.
+fn main() {}

@@ -1,0 +1,2 @@
+//! melouvert-operator.
+fn main() {}

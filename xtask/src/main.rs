@@ -1,0 +1,21 @@
+//! `cargo xtask`: see `cargo xtask --help`.
+
+use clap::Parser;
+use xtask::commands;
+
+/// Build, run and test Melouvert
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version)]
+enum Command {
+    /// A real Kubernetes on this machine: up, down, status, shell
+    Cluster(commands::cluster::Args),
+    /// Build the container images
+    Images(commands::images::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Cluster(args) => commands::cluster::run(&args),
+        Command::Images(args) => commands::images::run(&args),
+    }
+}
