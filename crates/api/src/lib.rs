@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Custom resources of Melouvert, group `melouvert.fr`, version `v1alpha1`.
+//!
+//! Owns: the shape of [`Region`], [`Plan`], [`Collectivity`] and [`Migration`], their CEL rules
+//! with messages, the names and labels that every component shares.
+//! Must not know: how a tenant is rendered, applied or stored.
+
+pub mod collectivity;
+pub mod condition;
+pub mod crds;
+pub mod labels;
+pub mod migration;
+pub mod plan;
+pub mod region;
+
+pub use collectivity::{Collectivity, CollectivitySpec, CollectivityStatus};
+pub use migration::{Migration, MigrationSpec, MigrationStatus};
+pub use plan::{Plan, PlanSpec};
+pub use region::{Region, RegionSpec};
+
+/// The API group.
+pub const GROUP: &str = "melouvert.fr";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,28 @@
+//! The CustomResourceDefinitions as YAML.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::{Collectivity, Migration, Plan, Region};
+
+/// Every definition, in the order of their names.
+pub fn all() -> [CustomResourceDefinition; 4] {
+    [Collectivity::crd(), Migration::crd(), Plan::crd(), Region::crd()]
+}
+
+/// `(file name, YAML)` of every definition.
+pub fn files() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
+    all()
+        .iter()
+        .map(|crd| {
+            // Uninstalling the chart must not take every tenant's data with it.
+            let mut crd = crd.clone();
+            crd.metadata
+                .annotations
+                .get_or_insert_default()
+                .insert("helm.sh/resource-policy".into(), "keep".into());
+            let name = format!("{}.yaml", crd.spec.names.plural);
+            Ok((name, serde_saphyr::to_string(&crd)?))
+        })
+        .collect()
+}

@@ -1,0 +1,35 @@
+//! Labels, annotations and fixed object names that components agree on.
+
+/// Who made an object: [`MANAGER`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of [`MANAGED_BY`] and the field manager of every apply.
+pub const MANAGER: &str = "melouvert";
+/// The SIREN of the tenant that an object belongs to.
+pub const SIREN: &str = "melouvert.fr/siren";
+/// What an object is for within its tenant: `mail`, `migration`.
+pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// The hash of an object as rendered: equal means that an apply would change nothing.
+pub const RENDERED_HASH: &str = "melouvert.fr/rendered-hash";
+/// The authenticated user whose request last changed a spec, stamped by the API server
+/// (MutatingAdmissionPolicy of the chart), never by the client.
+pub const CHANGED_BY: &str = "melouvert.fr/changed-by";
+/// The finalizer that keeps a `Collectivity` until its data are erased.
+pub const FINALIZER: &str = "melouvert.fr/tenant";
+
+/// ClusterRole that the operator binds to itself in each tenant's namespace.
+pub const TENANT_MANAGER_ROLE: &str = "melouvert-tenant-manager";
+/// Component label values.
+pub mod component {
+    /// The mail pod.
+    pub const MAIL: &str = "mail";
+    /// A migration's Job.
+    pub const MIGRATION: &str = "migration";
+    /// The operator and platform API.
+    pub const OPERATOR: &str = "operator";
+    /// The region's inbound relay.
+    pub const RELAY_IN: &str = "relay-in";
+    /// The region's outbound relay.
+    pub const RELAY_OUT: &str = "relay-out";
+    /// The region's PostgreSQL.
+    pub const POSTGRES: &str = "postgresql";
+}

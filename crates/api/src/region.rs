@@ -1,0 +1,67 @@
+//! `Region`: one hosting site.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// One hosting site: where tenants run, store and send.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[kube(
+    group = "melouvert.fr",
+    version = "v1alpha1",
+    kind = "Region",
+    plural = "regions",
+    category = "melouvert",
+    derive = "PartialEq",
+    printcolumn(json_path = ".spec.baseDomain", name = "Domain", type_ = "string"),
+    printcolumn(json_path = ".spec.storageClass", name = "Storage", type_ = "string"),
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionSpec {
+    /// The domain under which the region's own servers are named, e.g. `normandie.melouvert.example`.
+    #[x_kube(validation = Rule::new("self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])+[a-z][-a-z0-9]*[a-z0-9]$')").message("baseDomain must be a lower-case domain name, e.g. normandie.melouvert.example"))]
+    #[schemars(length(max = 253))]
+    pub base_domain: String,
+    /// The StorageClass of tenants' volumes; the cluster's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<String>,
+    /// The images that tenants run.
+    pub images: Images,
+    /// The region's PostgreSQL.
+    pub database: DatabaseServer,
+    /// Where name servers answer, as CIDRs; kube-dns pods in kube-system when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub dns_cidrs: Vec<String>,
+}
+
+/// The images that tenants run, as full references.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Images {
+    /// Dovecot 2.4.
+    #[schemars(length(min = 1, max = 512))]
+    pub dovecot: String,
+    /// Exim.
+    #[schemars(length(min = 1, max = 512))]
+    pub exim: String,
+    /// The image with `melouvert`, run by migration Jobs.
+    #[schemars(length(min = 1, max = 512))]
+    pub melouvert: String,
+}
+
+/// Where the region's PostgreSQL listens. Its administrator's credentials are the operator's own.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseServer {
+    /// A host name that its certificate carries.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+    /// Its port.
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: u16,
+    /// Its address range when it is outside the cluster; pods labelled
+    /// `app.kubernetes.io/component=postgresql` of the operator's namespace when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<String>,
+}
