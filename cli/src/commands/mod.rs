@@ -1,0 +1,29 @@
+//! One module per command, one file per subcommand.
+//!
+//! To add a command: its module with `Args` (or a `Subcommand` enum), `run(&self, &Context)` and a
+//! `FRENCH` table; then one variant, one arm and one table line here.
+
+use clap::Subcommand;
+
+use crate::{errors::CliError, globals::Context, language::French};
+
+pub mod completion;
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print a completion script for a shell
+    Completion(completion::Args),
+}
+
+/// The French helps of every command.
+pub const FRENCH: &[&[French]] = &[completion::FRENCH];
+
+impl Command {
+    /// Runs the command.
+    pub async fn run(&self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Completion(args) => args.run(context),
+        }
+    }
+}
