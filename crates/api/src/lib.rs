@@ -11,6 +11,7 @@ pub mod labels;
 pub mod migration;
 pub mod plan;
 pub mod region;
+pub mod wire;
 
 pub use collectivity::{Collectivity, CollectivitySpec, CollectivityStatus};
 pub use migration::{Migration, MigrationSpec, MigrationStatus};
