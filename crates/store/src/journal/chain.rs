@@ -1,0 +1,324 @@
+//! The links of a chain and their verification.
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+
+use super::{Sealed, canonical, write};
+use crate::StoreError;
+
+/// The `previous` of a chain's first entry.
+pub(super) const GENESIS: [u8; 32] = [0; 32];
+
+/// A point of a chain that was recorded elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The entry's place.
+    pub seq: i64,
+    /// Its hash, 64 hexadecimal digits.
+    pub hash: String,
+}
+
+/// A chain without a flaw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// How many entries.
+    pub entries: u64,
+    /// The last entry; `None` for an empty journal.
+    pub head: Option<Anchor>,
+    /// The point recorded elsewhere that the chain was compared with.
+    pub anchor: Option<Anchor>,
+}
+
+/// In which way a link is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BreakReason {
+    /// The entry that should come next is not there.
+    Missing,
+    /// The entry does not point to the one before it.
+    Previous,
+    /// The entry's content does not give its hash: it was altered.
+    Content,
+    /// The chain is sound in itself but is not the one that was anchored: it was rewritten.
+    Anchor,
+    /// The chain ends before the anchored entry: its tail was cut.
+    Cut,
+}
+
+/// The first broken link of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("entry {seq} is broken ({reason:?}): expected {expected}, found {found}")]
+pub struct BrokenLink {
+    /// The place of the first entry that is not as it should be.
+    pub seq: i64,
+    /// In which way.
+    pub reason: BreakReason,
+    /// A sequence number or a hash.
+    pub expected: String,
+    /// A sequence number or a hash, or `nothing`.
+    pub found: String,
+}
+
+/// RFC 3339 in UTC, always with six decimals.
+pub(super) fn instant(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// The hash of an entry that follows `previous`.
+pub(super) fn seal(
+    (seq, at): (i64, Timestamp),
+    (actor, action, subject): (&str, &str, &str),
+    detail: &Value,
+    previous: &[u8; 32],
+) -> [u8; 32] {
+    let content = json!({
+        "seq": seq,
+        "at": instant(at),
+        "actor": actor,
+        "action": action,
+        "subject": subject,
+        "detail": detail,
+        "previous": hex::encode(previous),
+    });
+    Sha256::digest(canonical::to_string(&content)).into()
+}
+
+/// Walks a chain from its first entry.
+#[derive(Debug)]
+struct Walk {
+    seq: i64,
+    hash: [u8; 32],
+    anchor: Option<Anchor>,
+}
+
+impl Walk {
+    fn new(anchor: Option<Anchor>) -> Self {
+        Self {
+            seq: 0,
+            hash: GENESIS,
+            anchor,
+        }
+    }
+
+    /// Checks the next entry in order of `seq`.
+    fn step(&mut self, entry: &Sealed) -> Result<(), BrokenLink> {
+        let broken = |seq, reason, expected: String, found: String| {
+            Err(BrokenLink {
+                seq,
+                reason,
+                expected,
+                found,
+            })
+        };
+        let next = self.seq + 1;
+        if entry.seq != next {
+            let found = entry.seq.to_string();
+            return broken(next, BreakReason::Missing, next.to_string(), found);
+        }
+        let previous = hex::encode(self.hash);
+        if entry.previous != previous {
+            return broken(
+                next,
+                BreakReason::Previous,
+                previous,
+                entry.previous.clone(),
+            );
+        }
+        let names = (
+            entry.actor.as_str(),
+            entry.action.as_str(),
+            entry.subject.as_str(),
+        );
+        self.hash = seal((next, entry.at), names, &entry.detail, &self.hash);
+        self.seq = next;
+        let hash = hex::encode(self.hash);
+        if entry.hash != hash {
+            return broken(next, BreakReason::Content, hash, entry.hash.clone());
+        }
+        match &self.anchor {
+            Some(anchor) if anchor.seq == next && anchor.hash != hash => {
+                broken(next, BreakReason::Anchor, anchor.hash.clone(), hash)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn end(self) -> Result<Verified, BrokenLink> {
+        if let Some(anchor) = &self.anchor
+            && anchor.seq > self.seq
+        {
+            return Err(BrokenLink {
+                seq: self.seq + 1,
+                reason: BreakReason::Cut,
+                expected: format!("entries up to {} with hash {}", anchor.seq, anchor.hash),
+                found: "nothing".into(),
+            });
+        }
+        Ok(Verified {
+            entries: self.seq.unsigned_abs(),
+            head: (self.seq > 0).then(|| Anchor {
+                seq: self.seq,
+                hash: hex::encode(self.hash),
+            }),
+            anchor: self.anchor,
+        })
+    }
+}
+
+/// Reads a whole chain, one entry at a time, and compares it with `anchor` if there is one.
+pub(crate) async fn verify(
+    connection: &mut PgConnection,
+    anchor: Option<Anchor>,
+) -> Result<Verified, StoreError> {
+    let mut walk = Walk::new(anchor);
+    let mut entries = write::all(connection);
+    while let Some(entry) = entries.try_next().await? {
+        walk.step(&entry)?;
+    }
+    Ok(walk.end()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(length: i64) -> Vec<Sealed> {
+        let mut previous = GENESIS;
+        (1..=length)
+            .map(|seq| {
+                let at = Timestamp::from_microsecond(1_795_537_638_000_000 + seq).unwrap();
+                let detail = json!({ "n": seq });
+                let hash = seal(
+                    (seq, at),
+                    ("jeanne", "agent.added", "x"),
+                    &detail,
+                    &previous,
+                );
+                let entry = Sealed {
+                    seq,
+                    at,
+                    actor: "jeanne".into(),
+                    action: "agent.added".into(),
+                    subject: "x".into(),
+                    detail,
+                    previous: hex::encode(previous),
+                    hash: hex::encode(hash),
+                };
+                previous = hash;
+                entry
+            })
+            .collect()
+    }
+
+    fn check(entries: &[Sealed], anchor: Option<Anchor>) -> Result<Verified, BrokenLink> {
+        let mut walk = Walk::new(anchor);
+        for entry in entries {
+            walk.step(entry)?;
+        }
+        walk.end()
+    }
+
+    fn anchor_of(entry: &Sealed) -> Anchor {
+        Anchor {
+            seq: entry.seq,
+            hash: entry.hash.clone(),
+        }
+    }
+
+    /// Computed with Python's hashlib over the text in the docs of the module.
+    #[test]
+    fn the_hash_is_the_documented_one() {
+        let at: Timestamp = "2026-11-24T16:47:18.5Z".parse().unwrap();
+        assert_eq!(instant(at), "2026-11-24T16:47:18.500000Z");
+        let detail = json!({"quota": 1_073_741_824_u64, "name": "Élodie"});
+        let hash = seal(
+            (1, at),
+            ("jeanne", "agent.added", "elodie@caen.example"),
+            &detail,
+            &GENESIS,
+        );
+        assert_eq!(
+            hex::encode(hash),
+            "979c2a6efb7241a39b9021c935582741d31cf40c9be4a215c5c71c9ccf9c4cc3"
+        );
+    }
+
+    #[test]
+    fn a_sound_chain_passes() {
+        let entries = chain(5);
+        let verified = check(&entries, Some(anchor_of(&entries[2]))).unwrap();
+        assert_eq!(
+            (verified.entries, verified.head),
+            (5, Some(anchor_of(&entries[4])))
+        );
+        assert_eq!(check(&[], None).unwrap().head, None);
+    }
+
+    #[test]
+    fn every_altered_field_is_named() {
+        let alter: [fn(&mut Sealed); 6] = [
+            |e| e.actor.push('x'),
+            |e| e.action.push('x'),
+            |e| e.subject.push('x'),
+            |e| e.detail = json!({}),
+            |e| e.at += jiff::SignedDuration::from_micros(1),
+            |e| e.hash = hex::encode([1; 32]),
+        ];
+        for change in alter {
+            let mut entries = chain(5);
+            change(&mut entries[2]);
+            let broken = check(&entries, None).unwrap_err();
+            assert_eq!((broken.seq, broken.reason), (3, BreakReason::Content));
+        }
+    }
+
+    #[test]
+    fn gaps_reorders_cuts_and_rewrites_are_told_apart() {
+        let entries = chain(5);
+        let head = anchor_of(&entries[4]);
+
+        let mut gap = entries.clone();
+        gap.remove(2);
+        let broken = check(&gap, None).unwrap_err();
+        assert_eq!((broken.seq, broken.reason), (3, BreakReason::Missing));
+        assert_eq!(
+            (broken.expected.as_str(), broken.found.as_str()),
+            ("3", "4")
+        );
+
+        let mut swapped = entries.clone();
+        swapped.swap(1, 2);
+        (swapped[1].seq, swapped[2].seq) = (2, 3);
+        let broken = check(&swapped, None).unwrap_err();
+        assert_eq!((broken.seq, broken.reason), (2, BreakReason::Previous));
+
+        let broken = check(&entries[..3], Some(head.clone())).unwrap_err();
+        assert_eq!((broken.seq, broken.reason), (4, BreakReason::Cut));
+        assert!(
+            check(&entries[..3], None).is_ok(),
+            "only an anchor shows a cut tail"
+        );
+
+        let mut rewritten = Vec::new();
+        let mut previous = GENESIS;
+        for mut entry in entries {
+            entry.actor = "nobody".into();
+            let names = (
+                entry.actor.as_str(),
+                entry.action.as_str(),
+                entry.subject.as_str(),
+            );
+            let hash = seal((entry.seq, entry.at), names, &entry.detail, &previous);
+            entry.previous = hex::encode(previous);
+            entry.hash = hex::encode(hash);
+            previous = hash;
+            rewritten.push(entry);
+        }
+        assert!(check(&rewritten, None).is_ok());
+        let broken = check(&rewritten, Some(head)).unwrap_err();
+        assert_eq!((broken.seq, broken.reason), (5, BreakReason::Anchor));
+    }
+}

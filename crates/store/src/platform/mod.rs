@@ -1,0 +1,172 @@
+//! The platform's database: its journal and the inventory of tenants.
+
+mod anchors;
+mod erase;
+mod open;
+mod pools;
+
+use std::sync::Arc;
+
+use melouvert_domain::Siren;
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Connection, migrate::Migrator};
+
+use self::pools::Pools;
+use crate::{
+    Server, StoreError, TenantStore,
+    database::Database,
+    error::sql_state,
+    journal::{self, Actor, Entry, Sealed, Verified},
+    names,
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/platform");
+
+/// Connections of the platform's pool: one per worker of the operator, and the API's.
+const POOL_SIZE: u32 = 8;
+
+/// What a tenant's database must be.
+#[derive(Debug, Clone, Copy)]
+pub struct TenantDb<'a> {
+    /// Whose.
+    pub siren: &'a Siren,
+    /// The password of the mail servers' login: printable ASCII, random (at least 80 bits).
+    pub reader_password: &'a SecretString,
+}
+
+/// The platform's database, and the door to the tenants'. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct PlatformStore {
+    database: Database,
+    pools: Arc<Pools>,
+}
+
+impl PlatformStore {
+    /// Connects, creates the platform's database if it is absent, and brings its schema up to date.
+    ///
+    /// Fails within seconds when the server is away; the caller decides whether to try again.
+    pub async fn connect(server: &Server) -> Result<Self, StoreError> {
+        match server.connect(names::PLATFORM).await {
+            Ok(connection) => close(connection).await,
+            // 3D000: no such database.
+            Err(StoreError::Query(error)) if sql_state(&error).as_deref() == Some("3D000") => {
+                create_platform(server).await?;
+            }
+            Err(error) => return Err(error),
+        }
+        let database = server.pool(names::PLATFORM, None, POOL_SIZE);
+        MIGRATIONS.run(&mut *database.acquire().await?).await?;
+        Ok(Self {
+            database,
+            pools: Arc::default(),
+        })
+    }
+
+    /// Whether the server answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.database.acquire().await?.ping().await?;
+        Ok(())
+    }
+
+    /// Writes one entry of the platform's journal.
+    pub async fn journal_append(&self, entry: Entry) -> Result<Sealed, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let sealed = journal::append(&mut transaction, &entry).await?;
+        transaction.commit().await?;
+        Ok(sealed)
+    }
+
+    /// At most `limit` entries after `after_seq`, in order.
+    pub async fn journal(&self, after_seq: i64, limit: i64) -> Result<Vec<Sealed>, StoreError> {
+        journal::page(&mut *self.database.acquire().await?, after_seq, limit).await
+    }
+
+    /// Walks the platform's whole chain; [`StoreError::BrokenJournal`] names the first broken link.
+    pub async fn journal_verify(&self) -> Result<Verified, StoreError> {
+        journal::verify(&mut *self.database.acquire().await?, None).await
+    }
+
+    /// The store of a tenant whose database exists; [`StoreError::NotFound`] otherwise.
+    pub async fn tenant(&self, siren: &Siren) -> Result<TenantStore, StoreError> {
+        let open = sqlx::query_scalar!(
+            r#"select exists (select from tenant where siren = $1 and erased_at is null) as "open!""#,
+            siren.as_str()
+        )
+        .fetch_one(&mut *self.database.acquire().await?)
+        .await?;
+        if open {
+            Ok(self.tenant_store(siren))
+        } else {
+            Err(StoreError::NotFound {
+                what: "tenant",
+                name: siren.to_string(),
+            })
+        }
+    }
+
+    /// The store of a tenant whose database is known to exist.
+    fn tenant_store(&self, siren: &Siren) -> TenantStore {
+        let database = self.pools.of(siren, self.database.server());
+        TenantStore::new(siren.clone(), database, self.clone())
+    }
+
+    /// Erases a tenant's database and both roles; the platform's journal keeps the last head of its
+    /// chain. Nothing to do when the tenant has no database; safe to call again after a failure.
+    pub async fn erase_tenant(&self, siren: &Siren, actor: &Actor) -> Result<(), StoreError> {
+        erase::erase(self, siren, actor).await
+    }
+
+    /// Creates or repairs a tenant's database, roles, grants and schema. One read when nothing is
+    /// to be done; otherwise one entry in the platform's journal says what was changed.
+    pub async fn ensure_tenant(
+        &self,
+        tenant: &TenantDb<'_>,
+        actor: &Actor,
+    ) -> Result<TenantStore, StoreError> {
+        open::ensure(self, tenant, actor).await
+    }
+
+    /// Records the head of a tenant's chain in the platform's, so that a cut or rewritten tail
+    /// shows. Nothing is written when the head has not moved. Meant to be called daily.
+    pub async fn anchor_tenant(&self, siren: &Siren, actor: &Actor) -> Result<(), StoreError> {
+        anchors::record(self, siren, actor).await
+    }
+
+    pub(crate) async fn anchor(
+        &self,
+        siren: &Siren,
+    ) -> Result<Option<journal::Anchor>, StoreError> {
+        anchors::latest(&mut *self.database.acquire().await?, siren).await
+    }
+}
+
+async fn create_platform(server: &Server) -> Result<(), StoreError> {
+    let mut connection = server.connect("postgres").await?;
+    let create = format!(
+        "create database {} template template0 encoding 'UTF8' locale 'C'",
+        names::PLATFORM
+    );
+    match sqlx::raw_sql(AssertSqlSafe(create))
+        .execute(&mut connection)
+        .await
+    {
+        // 42P04, 23505: another process was faster.
+        Err(error) if !matches!(sql_state(&error).as_deref(), Some("42P04" | "23505")) => {
+            return Err(error.into());
+        }
+        _ => {}
+    }
+    let revoke = format!("revoke all on database {} from public", names::PLATFORM);
+    sqlx::raw_sql(AssertSqlSafe(revoke))
+        .execute(&mut connection)
+        .await?;
+    close(connection).await;
+    Ok(())
+}
+
+/// Says goodbye; the server notices a cut connection as well, so a failure only merits a line.
+async fn close(connection: sqlx::PgConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "failed to close a database connection");
+    }
+}
