@@ -11,11 +11,14 @@ enum Command {
     Cluster(commands::cluster::Args),
     /// Build the container images
     Images(commands::images::Args),
+    /// Refresh what the compiler knows of the databases' SQL
+    Sqlx(commands::sqlx::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Cluster(args) => commands::cluster::run(&args),
         Command::Images(args) => commands::images::run(&args),
+        Command::Sqlx(args) => commands::sqlx::run(&args),
     }
 }
