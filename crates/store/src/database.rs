@@ -1,6 +1,6 @@
 //! One database: its pool, and the server's name for errors.
 
-use sqlx::{PgPool, Postgres, Transaction, pool::PoolConnection};
+use sqlx::{PgPool, Postgres, Transaction, migrate::Migrator, pool::PoolConnection};
 
 use crate::{error::StoreError, server::Server};
 
@@ -38,5 +38,13 @@ impl Database {
             .begin()
             .await
             .map_err(|source| self.server.connect_error(source))
+    }
+
+    /// Brings the schema up to date.
+    pub(crate) async fn migrate(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        // First, so that an absent server is named as such.
+        drop(self.acquire().await?);
+        // By the pool: with a connection the future would be `Send` for one lifetime only.
+        Ok(migrations.run(&self.pool).await?)
     }
 }

@@ -126,3 +126,26 @@ pub struct Sealed {
     /// This entry's hash, 64 hexadecimal digits.
     pub hash: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two files, because a migration's directory is one database's.
+    #[test]
+    fn both_databases_have_the_same_journal() {
+        assert_eq!(
+            include_str!("../../migrations/platform/0001_journal.sql"),
+            include_str!("../../migrations/tenant/0001_journal.sql")
+        );
+    }
+
+    #[test]
+    fn an_actor_has_a_name() {
+        for bad in ["", "  ", "a\nb", &"x".repeat(257)] {
+            assert!(Actor::new(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(Actor::new("jeanne").unwrap().as_str(), "jeanne");
+        assert!(serde_json::from_str::<Actor>("\"\"").is_err());
+    }
+}

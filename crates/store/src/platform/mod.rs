@@ -55,7 +55,7 @@ impl PlatformStore {
             Err(error) => return Err(error),
         }
         let database = server.pool(names::PLATFORM, None, POOL_SIZE);
-        MIGRATIONS.run(&mut *database.acquire().await?).await?;
+        database.migrate(&MIGRATIONS).await?;
         Ok(Self {
             database,
             pools: Arc::default(),

@@ -22,6 +22,10 @@ pub(super) const LOCK_CLASS: i32 = 0x6d65_6c74;
 
 /// What stands of a tenant.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one row of facts that do not depend on one another"
+)]
 struct State {
     database: bool,
     owner: bool,
@@ -211,9 +215,9 @@ async fn migrate(
     siren: &Siren,
     names: &TenantNames,
 ) -> Result<(), StoreError> {
-    let database = platform.pools.of(siren, platform.database.server());
-    let mut connection = database.acquire().await?;
-    MIGRATIONS.run(&mut *connection).await?;
+    let pool = platform.pools.of(siren, platform.database.server());
+    pool.migrate(&MIGRATIONS).await?;
+    let mut connection = pool.acquire().await?;
     let reader = &names.reader;
     let grants = format!(
         "revoke all on schema public from public;

@@ -25,12 +25,11 @@ impl Pools {
         // A panic while holding the lock leaves at worst a pool less.
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let known = recent.iter().position(|(known, _)| known == siren);
-        let database = match known {
-            Some(place) => recent.remove(place).1,
-            None => {
-                let names = TenantNames::of(siren);
-                server.pool(&names.database, Some(&names.owner), POOL_SIZE)
-            }
+        let database = if let Some(place) = known {
+            recent.remove(place).1
+        } else {
+            let names = TenantNames::of(siren);
+            server.pool(&names.database, Some(&names.owner), POOL_SIZE)
         };
         if recent.len() >= CAPACITY {
             recent.remove(0);
