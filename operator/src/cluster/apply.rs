@@ -1,0 +1,331 @@
+//! Server-side apply in ordered waves: one GET per object, a write only on difference.
+//!
+//! A first apply never forces. When another manager owns a field that Melouvert states, the
+//! conflict is reported as a warning Event that names that manager, then the apply is forced: what
+//! is rendered always wins, never silently.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DynamicObject, GroupVersionKind, Patch, PatchParams},
+    core::{ApiResource, TypeMeta},
+};
+use melouvert_api::labels;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::covers::covers;
+use crate::{events::Events, metrics::Metrics};
+
+/// Objects of one wave written at once.
+const WIDTH: usize = 8;
+/// How long a refusal right after a RoleBinding was made is taken for a stale RBAC cache.
+const RBAC_LAG: Duration = Duration::from_secs(10);
+/// Between two tries while that cache catches up.
+const RBAC_POLL: Duration = Duration::from_millis(200);
+
+/// Why an object could not be applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The manifest has no kind or name: a fault of the renderer.
+    #[error("failed to read a rendered object: it has no {missing}")]
+    Shape {
+        /// `apiVersion`, `kind` or `metadata.name`.
+        missing: &'static str,
+    },
+    /// The API server refused.
+    #[error("failed to {verb} {kind} {name}")]
+    Refused {
+        /// `read` or `apply`.
+        verb: &'static str,
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The object is on its way out; it is made again once gone.
+    #[error("failed to apply {kind} {name}: it is being deleted")]
+    Leaving {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+    },
+}
+
+/// What an apply did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The live object already said the same.
+    Unchanged,
+    /// It was not there.
+    Created,
+    /// It was rendered differently before.
+    Updated,
+    /// Somebody had changed it by hand.
+    Repaired,
+}
+
+/// What was last applied and what the server made of it: a server that keeps its own form of a
+/// value (a rounded quantity) must not cause a write at each reconcile.
+type Accepted = HashMap<String, (String, String)>;
+
+/// Applies rendered objects.
+pub struct Applier {
+    client: Client,
+    events: Events,
+    metrics: Arc<Metrics>,
+    accepted: Mutex<Accepted>,
+}
+
+impl Applier {
+    /// An applier with an empty memory.
+    pub fn new(client: Client, events: Events, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client,
+            events,
+            metrics,
+            accepted: Mutex::default(),
+        }
+    }
+
+    /// Applies objects that do not depend on each other, and says what was done to each.
+    pub async fn wave(
+        &self,
+        objects: &[Value],
+        about: &ObjectReference,
+    ) -> Result<Vec<Outcome>, ApplyError> {
+        stream::iter(objects)
+            .map(|object| self.object(object, about))
+            .buffered(WIDTH)
+            .try_collect()
+            .await
+    }
+
+    /// Applies one object.
+    pub async fn object(
+        &self,
+        rendered: &Value,
+        about: &ObjectReference,
+    ) -> Result<Outcome, ApplyError> {
+        let target = Target::of(&self.client, rendered)?;
+        let live = target.read().await?;
+        let hash = rendered_hash(rendered);
+        let key = live.as_ref().map(|live| target.key(live));
+        if let (Some(live), Some(key)) = (&live, &key) {
+            if live.metadata.deletion_timestamp.is_some() {
+                return Err(ApplyError::Leaving {
+                    kind: target.kind.clone(),
+                    name: target.name.clone(),
+                });
+            }
+            if self.is_accepted(key, &hash, live) || self.matches(live, rendered) {
+                return Ok(Outcome::Unchanged);
+            }
+        }
+        let applied = self.write(&target, rendered, about).await?;
+        self.metrics.wrote(1);
+        self.accept(target.key(&applied), hash.clone(), version(&applied));
+        Ok(match live {
+            None => Outcome::Created,
+            Some(live) if live.annotations().get(labels::RENDERED_HASH) == Some(&hash) => {
+                tracing::warn!(
+                    kind = target.kind,
+                    name = target.name,
+                    "repaired a change made by hand"
+                );
+                Outcome::Repaired
+            }
+            Some(_) => Outcome::Updated,
+        })
+    }
+
+    async fn write(
+        &self,
+        target: &Target,
+        rendered: &Value,
+        about: &ObjectReference,
+    ) -> Result<DynamicObject, ApplyError> {
+        let polite = PatchParams::apply(labels::MANAGER);
+        let applied = match target.patch(&polite, &Patch::Apply(rendered)).await {
+            Err(ApplyError::Refused { source, .. }) if is_conflict(&source) => {
+                let note = format!("{} {}: {source}", target.kind, target.name);
+                tracing::warn!(kind = target.kind, name = target.name, conflict = %source, "taking back fields");
+                self.events.warning(about, "FieldsTakenBack", &note).await;
+                target
+                    .patch(&polite.clone().force(), &Patch::Apply(rendered))
+                    .await?
+            }
+            other => other?,
+        };
+        if self.matches(&applied, rendered) {
+            return Ok(applied);
+        }
+        // Server-side apply leaves list elements that another manager added (a port, a rule):
+        // a merge patch replaces the whole list.
+        let params = PatchParams {
+            field_manager: Some(labels::MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let merged = target.patch(&params, &Patch::Merge(rendered)).await?;
+        if !self.matches(&merged, rendered) {
+            tracing::warn!(
+                kind = target.kind,
+                name = target.name,
+                "the server keeps its own form of this object"
+            );
+        }
+        Ok(merged)
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question to the applier")]
+    fn matches(&self, live: &DynamicObject, rendered: &Value) -> bool {
+        serde_json::to_value(live).is_ok_and(|live| covers(&live, rendered))
+    }
+
+    fn is_accepted(&self, key: &str, hash: &str, live: &DynamicObject) -> bool {
+        let accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        !hash.is_empty()
+            && accepted
+                .get(key)
+                .is_some_and(|(known, at)| known == hash && *at == version(live))
+    }
+
+    fn accept(&self, key: String, hash: String, version: String) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.insert(key, (hash, version));
+    }
+
+    /// Forgets what was applied in a namespace that is gone.
+    pub fn forget(&self, namespace: &str) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let prefix = format!("{namespace}/");
+        accepted.retain(|key, _| !key.starts_with(&prefix));
+    }
+}
+
+/// An object's place in the API.
+struct Target {
+    api: Api<DynamicObject>,
+    kind: String,
+    namespace: String,
+    name: String,
+}
+
+impl Target {
+    fn of(client: &Client, rendered: &Value) -> Result<Self, ApplyError> {
+        let text = |pointer: &str, missing| {
+            rendered
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .ok_or(ApplyError::Shape { missing })
+        };
+        let types = TypeMeta {
+            api_version: text("/apiVersion", "apiVersion")?.into(),
+            kind: text("/kind", "kind")?.into(),
+        };
+        let name = text("/metadata/name", "metadata.name")?.to_owned();
+        let gvk = GroupVersionKind::try_from(&types).map_err(|_| ApplyError::Shape {
+            missing: "apiVersion",
+        })?;
+        let resource = ApiResource::from_gvk(&gvk);
+        let namespace = rendered
+            .pointer("/metadata/namespace")
+            .and_then(Value::as_str);
+        let api = match namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        };
+        Ok(Self {
+            api,
+            kind: types.kind,
+            namespace: namespace.unwrap_or_default().into(),
+            name,
+        })
+    }
+
+    /// Namespace first, so that a whole namespace can be forgotten; the UID, so that a new object
+    /// of the same name is not taken for the old one.
+    fn key(&self, live: &DynamicObject) -> String {
+        let uid = live.metadata.uid.as_deref().unwrap_or_default();
+        format!("{}/{}/{}/{uid}", self.namespace, self.kind, self.name)
+    }
+
+    async fn read(&self) -> Result<Option<DynamicObject>, ApplyError> {
+        self.patiently("read", async || self.api.get_opt(&self.name).await)
+            .await
+    }
+
+    async fn patch(
+        &self,
+        params: &PatchParams,
+        patch: &Patch<&Value>,
+    ) -> Result<DynamicObject, ApplyError> {
+        self.patiently("apply", async || {
+            self.api.patch(&self.name, params, patch).await
+        })
+        .await
+    }
+
+    /// Asks again while the server answers 403 and the RoleBinding may be too young to be known.
+    async fn patiently<T>(
+        &self,
+        verb: &'static str,
+        ask: impl AsyncFn() -> Result<T, kube::Error>,
+    ) -> Result<T, ApplyError> {
+        let deadline = Instant::now() + RBAC_LAG;
+        loop {
+            match ask().await {
+                Err(error) if is_forbidden(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(RBAC_POLL).await;
+                }
+                Err(error) => {
+                    return Err(ApplyError::Refused {
+                        verb,
+                        kind: self.kind.clone(),
+                        name: self.name.clone(),
+                        source: Box::new(error),
+                    });
+                }
+                Ok(answer) => return Ok(answer),
+            }
+        }
+    }
+}
+
+/// What changes when the object's desired content changes: the generation where the kind has one
+/// (a status write leaves it), else the resource version.
+fn version(live: &DynamicObject) -> String {
+    match live.metadata.generation {
+        Some(generation) => format!("g{generation}"),
+        None => live.metadata.resource_version.clone().unwrap_or_default(),
+    }
+}
+
+fn rendered_hash(rendered: &Value) -> String {
+    let annotations = rendered.pointer("/metadata/annotations");
+    annotations
+        .and_then(|all| all.get(labels::RENDERED_HASH))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Whether the API server answered 403.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}

@@ -1,0 +1,159 @@
+//! The connection to the region's PostgreSQL: it may be away at start and come back.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use melouvert_store::{PlatformStore, Server, StoreError};
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::{backoff, cluster::secret, settings::Settings};
+
+/// Secret with the authority of the database's certificate under `ca.crt`.
+pub const DATABASE_TLS_SECRET: &str = "melouvert-postgresql-tls";
+
+/// Why the database could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// A Secret could not be read.
+    #[error("failed to read Secret {name}")]
+    Credentials {
+        /// Which one.
+        name: String,
+        /// Why.
+        #[source]
+        source: secret::SecretError,
+    },
+    /// The server did not answer or refused.
+    #[error("failed to connect to PostgreSQL at {host}:{port}")]
+    Connect {
+        /// Its host name.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// Why.
+        #[source]
+        source: Box<StoreError>,
+    },
+    /// No connection was made yet since the operator started.
+    #[error("the database was not reached yet: {last}")]
+    NotYet {
+        /// What the last attempt said.
+        last: String,
+    },
+}
+
+/// What is known of the connection.
+#[derive(Clone)]
+enum State {
+    Away(String),
+    Connected(Arc<PlatformStore>),
+}
+
+/// A shared handle on the platform database, usable before the first connection.
+#[derive(Clone)]
+pub struct Database {
+    state: watch::Receiver<State>,
+}
+
+/// The side of [`Database`] that connects.
+pub struct Connector {
+    client: Client,
+    settings: Settings,
+    state: watch::Sender<State>,
+}
+
+/// A handle and the connector that fills it.
+pub fn channel(client: Client, settings: Settings) -> (Database, Connector) {
+    let (sender, receiver) = watch::channel(State::Away("no attempt was made".into()));
+    (
+        Database { state: receiver },
+        Connector {
+            client,
+            settings,
+            state: sender,
+        },
+    )
+}
+
+impl Database {
+    /// The platform database, or why there is none yet.
+    pub fn get(&self) -> Result<Arc<PlatformStore>, DatabaseError> {
+        match &*self.state.borrow() {
+            State::Connected(store) => Ok(store.clone()),
+            State::Away(last) => Err(DatabaseError::NotYet { last: last.clone() }),
+        }
+    }
+
+    /// Waits for the first connection.
+    ///
+    /// Returns `None` when the connector ended without one: the process is stopping.
+    pub async fn connected(&self) -> Option<Arc<PlatformStore>> {
+        let mut state = self.state.clone();
+        match &*state
+            .wait_for(|state| matches!(state, State::Connected(_)))
+            .await
+            .ok()?
+        {
+            State::Connected(store) => Some(store.clone()),
+            State::Away(_) => None,
+        }
+    }
+}
+
+impl Connector {
+    /// Connects, waiting longer after each failure (1 s to 5 min), and returns once it is done.
+    ///
+    /// `report` hears of every failure: the caller makes an Event of it.
+    pub async fn run<Report: AsyncFn(&DatabaseError)>(self, report: Report) {
+        let mut failures = 0_u32;
+        loop {
+            match self.attempt().await {
+                Ok(store) => {
+                    tracing::info!(failures, "connected to the platform database");
+                    self.state.send_replace(State::Connected(Arc::new(store)));
+                    return;
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    let wait = backoff::delay(failures).min(Duration::from_secs(30));
+                    let text = crate::errors::chain(&error);
+                    tracing::warn!(failures, retry_in = ?wait, error = text, "the database is away");
+                    self.state.send_replace(State::Away(text));
+                    report(&error).await;
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<PlatformStore, DatabaseError> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespace);
+        let read = async |name: &str, key: &str| {
+            secret::text(&secrets, name, key)
+                .await
+                .map_err(|source| DatabaseError::Credentials {
+                    name: name.into(),
+                    source,
+                })
+        };
+        let user = read(&self.settings.database_secret, "username").await?;
+        let password = read(&self.settings.database_secret, "password").await?;
+        let ca_pem = read(DATABASE_TLS_SECRET, "ca.crt").await?;
+        let server = Server {
+            host: self.settings.database_host.clone(),
+            port: self.settings.database_port,
+            user,
+            password: SecretString::from(password),
+            ca_pem,
+        };
+        PlatformStore::connect(&server)
+            .await
+            .map_err(|source| DatabaseError::Connect {
+                host: server.host.clone(),
+                port: server.port,
+                source: Box::new(source),
+            })
+    }
+}

@@ -1,0 +1,34 @@
+//! Errors as one line for logs and conditions.
+
+use std::error::Error;
+
+/// The error and all its causes joined by `: `, each said once.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let said = source.to_string();
+        // Some libraries repeat their source's message.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to knock")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn causes_follow_what_they_caused() {
+        let error = Outer(std::io::Error::other("nobody home"));
+        assert_eq!(chain(&error), "failed to knock: nobody home");
+    }
+}

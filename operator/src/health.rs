@@ -1,0 +1,76 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{database::Database, leader::Leadership, metrics::Metrics};
+
+/// What the endpoints tell.
+#[derive(Clone)]
+pub struct Health {
+    /// The database's state.
+    pub database: Database,
+    /// Whether this process leads.
+    pub leadership: Leadership,
+    /// The figures.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Serves until `stop`.
+pub async fn serve(
+    listen: SocketAddr,
+    health: Health,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(listen).await?;
+    let router = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(health);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+/// Ready once this process leads and reaches its database; says what is missing otherwise.
+async fn ready(State(health): State<Health>) -> Response {
+    if !health.leadership.held() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "lease: waiting for the holder\n",
+        )
+            .into_response();
+    }
+    let answer = match health.database.get() {
+        Ok(store) => store
+            .ping()
+            .await
+            .map_err(|error| crate::errors::chain(&error)),
+        Err(error) => Err(crate::errors::chain(&error)),
+    };
+    match answer {
+        Ok(()) => "ok\n".into_response(),
+        Err(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("database: {why}\n"),
+        )
+            .into_response(),
+    }
+}
+
+async fn metrics(State(health): State<Health>) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match health.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,79 @@
+//! What the operator is told at start.
+
+use std::num::NonZeroU16;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The operator of Melouvert: it turns each Collectivity into a mail space and keeps it so.
+#[derive(Debug, Parser)]
+#[command(name = "melouvert-operator", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controllers, the platform API and the health endpoints until SIGTERM
+    Run(Settings),
+}
+
+/// How the operator is configured; every flag has its environment variable.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Namespace that the operator runs in
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: String,
+    /// Name of the operator's pod: its identity in the lease
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: String,
+    /// Host name of the region's PostgreSQL, as its certificate carries it
+    #[arg(long, env = "MELOUVERT_DATABASE_HOST")]
+    pub database_host: String,
+    /// Port of the region's PostgreSQL
+    #[arg(long, env = "MELOUVERT_DATABASE_PORT", default_value_t = 5432)]
+    pub database_port: u16,
+    /// Secret of the operator's namespace with the administrator's username and password
+    #[arg(
+        long,
+        env = "MELOUVERT_DATABASE_SECRET",
+        default_value = "melouvert-postgresql"
+    )]
+    pub database_secret: String,
+    /// How many tenants are reconciled at once
+    #[arg(long, env = "MELOUVERT_WORKERS", default_value = "4")]
+    pub workers: NonZeroU16,
+    /// Address of the health and metrics server
+    #[arg(long, env = "MELOUVERT_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
+    pub health_listen: std::net::SocketAddr,
+    /// Address of the platform API
+    #[arg(long, env = "MELOUVERT_API_LISTEN", default_value = "0.0.0.0:8443")]
+    pub api_listen: std::net::SocketAddr,
+}
+
+impl Settings {
+    /// The user name under which the operator's own acts are journaled.
+    pub fn own_identity(&self) -> String {
+        format!(
+            "system:serviceaccount:{}:{OPERATOR_ACCOUNT}",
+            self.namespace
+        )
+    }
+}
+
+/// The operator's ServiceAccount, lease and field name.
+pub const OPERATOR_ACCOUNT: &str = "melouvert-operator";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}
