@@ -9,6 +9,8 @@ use xtask::commands;
 enum Command {
     /// A real Kubernetes on this machine: up, down, status, shell
     Cluster(commands::cluster::Args),
+    /// Pack the official directory of communes and EPCI
+    Directory(commands::directory::Args),
     /// Build the container images
     Images(commands::images::Args),
     /// Refresh what the compiler knows of the databases' SQL
@@ -18,6 +20,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Cluster(args) => commands::cluster::run(&args),
+        Command::Directory(args) => commands::directory::run(&args),
         Command::Images(args) => commands::images::run(&args),
         Command::Sqlx(args) => commands::sqlx::run(&args),
     }
