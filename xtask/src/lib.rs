@@ -5,3 +5,8 @@
 //! (`cargo`, `kubectl`, `helm`, `melouvert`).
 
 pub mod commands;
+pub mod images;
+pub mod mailbox;
+pub mod progress;
+pub mod shell;
+pub mod wait;
