@@ -1,4 +1,5 @@
 //! Agents, their limits, and reports, on a real server.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 mod common;
 

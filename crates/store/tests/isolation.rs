@@ -1,4 +1,5 @@
 //! Who may reach what, on a real server over verified TLS.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 mod common;
 

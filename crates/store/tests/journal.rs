@@ -1,4 +1,5 @@
 //! The journal on a real server: concurrent writers, tampering, atomicity.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 mod common;
 

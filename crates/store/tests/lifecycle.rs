@@ -1,9 +1,10 @@
 //! Opening, repairing and erasing tenants' databases.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 mod common;
 
 use common::{Postgres, READER, actor, agent, as_user, open, siren};
-use melouvert_store::{BreakReason, PlatformStore, Server, StoreError, TenantDb};
+use melouvert_store::{BreakReason, PlatformStore, StoreError, TenantDb};
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
@@ -256,7 +257,7 @@ async fn a_restarted_server_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_weak_reader_password_is_refused_before_any_connection() {
+async fn a_weak_reader_password_is_refused() {
     let postgres = Postgres::start();
     let platform = postgres.platform().await;
     for bad in ["court", "espace dans le mot", "accentué-accentué"] {
@@ -276,5 +277,4 @@ async fn a_weak_reader_password_is_refused_before_any_connection() {
             "{bad}: {refused:?}"
         );
     }
-    let _: &Server = &postgres.server;
 }

@@ -1,6 +1,5 @@
 //! A real PostgreSQL per test program, with TLS, thrown away when the program ends.
 #![allow(dead_code, reason = "each test program uses a part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 use std::{
     fs,
@@ -204,7 +203,7 @@ fn spawn(binaries: &Path, directory: &Path, port: u16) -> Child {
 
 /// The last line of `postmaster.pid` says `ready`.
 fn wait(directory: &Path, data: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let file = Path::new(data).join("postmaster.pid");
     while !fs::read_to_string(&file).is_ok_and(|text| text.contains("ready")) {
         let log = || fs::read_to_string(directory.join("log")).unwrap_or_default();
