@@ -152,10 +152,14 @@ fn argument(mut arg: Arg, path: &str, lang: Lang, french: Option<&[French]>) -> 
         arg = arg.help(format!("{short} {notes}"));
         arg = arg.long_help(format!("{} {notes}", long.unwrap_or(short)));
     }
-    arg.help_heading(heading)
-        .hide_default_value(true)
-        .hide_env(true)
-        .hide_possible_values(true)
+    let arg = arg.help_heading(heading);
+    if arg.get_action().takes_values() {
+        arg.hide_default_value(true)
+            .hide_env(true)
+            .hide_possible_values(true)
+    } else {
+        arg
+    }
 }
 
 /// What clap would say of defaults and environment variables, in `lang`.
