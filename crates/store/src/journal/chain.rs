@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
@@ -65,6 +65,12 @@ pub struct BrokenLink {
 /// RFC 3339 in UTC, always with six decimals.
 pub(super) fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// [`instant`] for serde.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn six_decimals<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&instant(*at))
 }
 
 /// The hash of an entry that follows `previous`.
@@ -244,6 +250,21 @@ mod tests {
             hex::encode(hash),
             "979c2a6efb7241a39b9021c935582741d31cf40c9be4a215c5c71c9ccf9c4cc3"
         );
+    }
+
+    /// What the README tells others to do with an exported entry.
+    #[test]
+    fn an_exported_entry_can_be_checked_elsewhere() {
+        let mut sealed = chain(1).remove(0);
+        sealed.at = "2026-11-24T16:47:18.5Z".parse().unwrap();
+        let names = ("jeanne", "agent.added", "x");
+        sealed.hash = hex::encode(seal((1, sealed.at), names, &sealed.detail, &GENESIS));
+        let mut exported = serde_json::to_value(&sealed).unwrap();
+        let members = exported.as_object_mut().unwrap();
+        members.remove("hash");
+        let hash = Sha256::digest(canonical::to_string(&exported));
+        assert_eq!(hex::encode(hash), sealed.hash);
+        assert_eq!(exported["at"], sealed.at_text());
     }
 
     #[test]

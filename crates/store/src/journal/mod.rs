@@ -111,7 +111,8 @@ impl Entry {
 pub struct Sealed {
     /// Its place, from 1 without gaps.
     pub seq: i64,
-    /// When, by the database's clock, in whole microseconds.
+    /// When, by the database's clock, in whole microseconds; JSON has [`Sealed::at_text`].
+    #[serde(serialize_with = "chain::six_decimals")]
     pub at: Timestamp,
     /// Who did it.
     pub actor: String,
@@ -125,6 +126,14 @@ pub struct Sealed {
     pub previous: String,
     /// This entry's hash, 64 hexadecimal digits.
     pub hash: String,
+}
+
+impl Sealed {
+    /// `at` as the hash covers it: RFC 3339 in UTC, always with six decimals, e.g.
+    /// `2026-11-24T16:47:18.500000Z`.
+    pub fn at_text(&self) -> String {
+        chain::instant(self.at)
+    }
 }
 
 #[cfg(test)]
