@@ -1,0 +1,311 @@
+//! One account from survey to proof.
+
+use std::collections::HashMap;
+
+use tokio::sync::mpsc;
+
+use super::Job;
+use super::folder::{self, FolderRun, OpenError};
+use super::options::Verification;
+use super::plan::{FolderPlan, plan};
+use super::prove;
+use super::recover::settle;
+use super::verifier;
+use super::writer::{Counts, Parts, Writer};
+use crate::account::Account;
+use crate::error::{EndpointError, MigrationError};
+use crate::journal::{Journal, JournalState, Record, Watermark};
+use crate::model::FolderPath;
+use crate::payload::Room;
+use crate::progress::Event;
+use crate::proof::{AccountReport, AccountStatus, Exception, Failure, Reason};
+use crate::source::imap::ImapSource;
+use crate::source::{FolderWork, Known, Source, SourceFolder};
+use crate::target::imap::ImapTarget;
+use crate::target::{FlagChange, Target, WantedFolder};
+
+struct Complete(HashMap<FolderPath, (u32, Watermark)>);
+
+impl Known for Complete {
+    fn complete(&self, path: &FolderPath) -> Option<(u32, Watermark)> {
+        self.0.get(path).copied()
+    }
+}
+
+impl Complete {
+    fn of(journal: &JournalState) -> Self {
+        let marks = journal.folders().filter_map(|state| {
+            let mark = state.complete?;
+            Some((state.record.path.clone(), (state.record.source_validity, mark)))
+        });
+        Self(marks.collect())
+    }
+}
+
+/// An account's report before anything is known.
+fn blank(account: &Account) -> AccountReport {
+    AccountReport {
+        source_url: account.source.url.clone(),
+        source_user: account.source.user.clone(),
+        target_url: account.target.url.clone(),
+        target_user: account.target.user.clone(),
+        status: AccountStatus::Failed,
+        failure: None,
+        seconds: 0.0,
+        written_messages: 0,
+        written_bytes: 0,
+        matched_messages: 0,
+        flag_changes: 0,
+        vanished_messages: 0,
+        folders: Vec::new(),
+        exceptions: Vec::new(),
+    }
+}
+
+/// The report of an account whose task died.
+pub(super) fn failed_task(account: &Account, why: &str) -> AccountReport {
+    let error = MigrationError::Task(why.to_owned());
+    let failure = Failure { reason: error.reason().to_owned(), message: error.chain() };
+    AccountReport { failure: Some(failure), ..blank(account) }
+}
+
+/// Copies one account.
+pub(super) async fn copy(job: &Job) -> AccountReport {
+    let mut report = blank(&job.account);
+    if job.stop.is_cancelled() {
+        report.status = AccountStatus::Stopped;
+        return report;
+    }
+    match copy_inner(job, &mut report).await {
+        Ok(()) if report.exceptions.is_empty() => report.status = AccountStatus::Complete,
+        Ok(()) => report.status = AccountStatus::Partial,
+        Err(MigrationError::Stopped) => report.status = AccountStatus::Stopped,
+        Err(error) => {
+            let message = error.chain();
+            tracing::warn!(account = report.source_user, error = message, "account_failed");
+            report.failure = Some(Failure { reason: error.reason().to_owned(), message });
+        }
+    }
+    report
+}
+
+async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), MigrationError> {
+    let mut journal = Journal::open(&job.directory)?;
+    let room = Room::new(job.options.memory, job.options.disk, &job.directory);
+    let (timeouts, backoff) = (job.options.timeouts, job.options.backoff);
+    let mut source = ImapSource::new(job.account.source.clone(), timeouts, backoff, room);
+    let known = Complete::of(journal.state());
+    let surveyed = tokio::select! {
+        () = job.stop.cancelled() => return Err(MigrationError::Stopped),
+        surveyed = source.survey(&known) => surveyed.map_err(|source| {
+            MigrationError::Source { account: job.account.source.user.clone(), source }
+        })?,
+    };
+    let mut skipped = Vec::new();
+    let mut work = Vec::new();
+    let folders = surveyed.len();
+    for folder in surveyed {
+        if let Some(why) = &folder.unreadable {
+            let reason = Reason::SourceFolderUnavailable;
+            let user = &job.account.source.user;
+            let exception = Exception::new(user, &folder.path, None, reason).saying(why);
+            job.progress.event(Event::Exception { account: job.index, exception: exception.clone() });
+            report.exceptions.push(exception);
+            continue;
+        }
+        let plan = plan(&folder, journal.state());
+        let subscribe = folder.subscribed && !journal.state().subscribed.contains(&folder.path);
+        let unverified = plan.unverified && job.options.verification == Verification::New
+            || job.options.verification == Verification::All;
+        if plan.settled && !subscribe && !unverified {
+            skipped.push(folder);
+        } else {
+            work.push((folder, plan));
+        }
+    }
+    let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
+    job.progress.event(Event::Surveyed { account: job.index, folders, to_copy });
+    let mut done = Vec::new();
+    if !work.is_empty() {
+        done = carry(job, &mut journal, source, work, report).await?;
+    }
+    prove::folders(&journal, &done, &skipped, report);
+    Ok(())
+}
+
+/// Opens the target, copies, verifies.
+async fn carry(
+    job: &Job,
+    journal: &mut Journal,
+    source: ImapSource,
+    work: Vec<(SourceFolder, FolderPlan)>,
+    report: &mut AccountReport,
+) -> Result<Vec<prove::Done>, MigrationError> {
+    let (timeouts, backoff) = (job.options.timeouts, job.options.backoff);
+    let mut target = ImapTarget::new(job.account.target.clone(), timeouts, backoff);
+    let mut runs = open_folders(job, journal, &mut target, work, report).await?;
+    journal.append(vec![Record::Opened])?;
+    let (finished, jobs) = mpsc::unbounded_channel();
+    let verifier =
+        tokio::spawn(verifier::run(job.account.target.clone(), timeouts, backoff, jobs));
+    let changed = change_flags(job, journal, &mut target, &mut runs).await?;
+    let parts = Parts {
+        account: job.index,
+        user: &job.account.source.user,
+        options: &job.options,
+        target: &mut target,
+        journal,
+        folders: &mut runs,
+        progress: &*job.progress,
+        exceptions: &mut report.exceptions,
+        finished: &finished,
+        stop: &job.stop,
+    };
+    let (counts, outcome) = copy_messages(job, source, parts).await;
+    report.written_messages = counts.written;
+    report.written_bytes = counts.written_bytes;
+    report.matched_messages = counts.matched;
+    report.vanished_messages = counts.vanished;
+    report.flag_changes = changed;
+    drop(finished);
+    let verdicts = verifier.await.map_err(|error| MigrationError::Task(error.to_string()))?;
+    outcome?;
+    journal.append(vec![Record::Closed])?;
+    let verdicts = verdicts.map_err(|source| target_error(job, source))?;
+    let done = prove::judge(job, journal, runs, verdicts, report)?;
+    journal.sync()?;
+    if job.stop.is_cancelled() { Err(MigrationError::Stopped) } else { Ok(done) }
+}
+
+fn target_error(job: &Job, source: EndpointError) -> MigrationError {
+    MigrationError::Target { account: job.account.target.user.clone(), source }
+}
+
+async fn open_folders(
+    job: &Job,
+    journal: &mut Journal,
+    target: &mut dyn Target,
+    work: Vec<(SourceFolder, FolderPlan)>,
+    report: &mut AccountReport,
+) -> Result<Vec<FolderRun>, MigrationError> {
+    let wanted: Vec<WantedFolder> = work
+        .iter()
+        .map(|(folder, _)| WantedFolder {
+            path: folder.path.clone(),
+            name: journal.state().folder(&folder.path).map(|s| s.record.target_name.clone()),
+            subscribe: folder.subscribed && !journal.state().subscribed.contains(&folder.path),
+        })
+        .collect();
+    let prepared = target.prepare(&wanted).await.map_err(|error| target_error(job, error))?;
+    let interrupted = journal.state().interrupted;
+    let mut runs = Vec::new();
+    let mut subscribed = Vec::new();
+    for (((folder, plan), wanted), at_target) in work.into_iter().zip(&wanted).zip(prepared) {
+        let mut at_target = match at_target {
+            Ok(at_target) => at_target,
+            Err(why) => {
+                let (user, reason) = (&job.account.source.user, Reason::TargetFolderRefused);
+                report.exceptions.push(Exception::new(user, &folder.path, None, reason).saying(why));
+                continue;
+            }
+        };
+        let state = journal.state().folder(&folder.path);
+        // An earlier session may still be storing what had reached the server before a kill.
+        let may_move = match state {
+            Some(state) => interrupted && state.complete.is_none(),
+            None => at_target.messages > 0 || interrupted,
+        };
+        if may_move && !plan.settled {
+            at_target =
+                settle(target, &at_target.name).await.map_err(|error| target_error(job, error))?;
+        }
+        if wanted.subscribe {
+            subscribed.push(Record::Subscribed(folder.path.clone()));
+        }
+        let opened = folder::open(target, journal, folder, plan, at_target).await;
+        runs.push(opened.map_err(|error| match error {
+            OpenError::Target(error) => target_error(job, error),
+            OpenError::Migration(error) => error,
+        })?);
+    }
+    journal.append(subscribed)?;
+    Ok(runs)
+}
+
+async fn change_flags(
+    job: &Job,
+    journal: &mut Journal,
+    target: &mut dyn Target,
+    runs: &mut [FolderRun],
+) -> Result<u64, MigrationError> {
+    let mut changed = 0;
+    for run in runs.iter_mut().filter(|run| !run.plan.flags.is_empty()) {
+        let work = std::mem::take(&mut run.plan.flags);
+        // A flag set on one side only is that side's change: what the target's user did to other
+        // flags stays.
+        let changes: Vec<FlagChange> = work
+            .iter()
+            .map(|work| FlagChange {
+                uid: work.target_uid,
+                add: work.now.minus(&work.base),
+                remove: work.base.minus(&work.now),
+            })
+            .collect();
+        target
+            .change_flags(&run.target.name, &changes)
+            .await
+            .map_err(|error| target_error(job, error))?;
+        changed += changes.len() as u64;
+        let records =
+            work.into_iter().map(|work| Record::Flags(run.id, work.source_uid, work.now)).collect();
+        journal.append(records)?;
+    }
+    Ok(changed)
+}
+
+async fn copy_messages(
+    job: &Job,
+    mut source: ImapSource,
+    parts: Parts<'_>,
+) -> (Counts, Result<(), MigrationError>) {
+    let mut work = Vec::new();
+    let mut empty = Vec::new();
+    for (index, run) in parts.folders.iter().enumerate() {
+        let uids = run.plan.uids.clone();
+        if uids.is_empty() {
+            empty.push(index);
+        } else {
+            let (name, validity) = (run.source.name.clone(), run.source.validity);
+            work.push(FolderWork { index, name, validity, uids });
+        }
+    }
+    let mut writer = Writer::new(parts);
+    for index in empty {
+        if let Err(error) = writer.nothing_to_copy(index) {
+            return (writer.counts, Err(error));
+        }
+    }
+    if work.is_empty() {
+        return (writer.counts, Ok(()));
+    }
+    let planned: Vec<(usize, Vec<u32>)> =
+        work.iter().map(|part| (part.index, part.uids.clone())).collect();
+    let (out, deliveries) = mpsc::channel(256);
+    let reader = tokio::spawn(async move { source.read(work, out).await });
+    let mut outcome = writer.write(deliveries).await;
+    // The receiver is gone by now, which ends the reader if it is still at work.
+    let read = reader.await;
+    if outcome.is_ok() {
+        outcome = match read {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => {
+                Err(MigrationError::Source { account: job.account.source.user.clone(), source })
+            }
+            Err(error) => Err(MigrationError::Task(error.to_string())),
+        };
+    }
+    if outcome.is_ok() && writer.is_full() {
+        writer.report_unreached(&planned);
+    }
+    (writer.counts, outcome)
+}

@@ -1,0 +1,161 @@
+//! One folder on its way: its epoch in the journal, and the messages that the target holds but
+//! the journal does not account for.
+
+use std::collections::{HashMap, HashSet};
+
+use super::plan::FolderPlan;
+use crate::error::{EndpointError, MigrationError};
+use crate::journal::{FolderId, FolderRecord, ItemRecord, Journal, Record};
+use crate::matcher::Pool;
+use crate::model::Uid;
+use crate::source::SourceFolder;
+use crate::target::{Target, TargetFolder};
+
+/// One folder on its way.
+pub(super) struct FolderRun {
+    pub(super) source: SourceFolder,
+    pub(super) plan: FolderPlan,
+    pub(super) id: FolderId,
+    pub(super) target: TargetFolder,
+    /// Messages at the target that may be those that a lost acknowledgement left there.
+    pub(super) pool: Pool,
+    /// Highest UID at the target that this run knows of.
+    pub(super) seen_through: Uid,
+    /// Items that are absent from the target.
+    pub(super) absent: u64,
+    /// Set once everything was acknowledged.
+    pub(super) ended: bool,
+}
+
+/// Error of a target, told apart from the journal's.
+pub(super) enum OpenError {
+    Target(EndpointError),
+    Migration(MigrationError),
+}
+
+impl From<EndpointError> for OpenError {
+    fn from(error: EndpointError) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<MigrationError> for OpenError {
+    fn from(error: MigrationError) -> Self {
+        Self::Migration(error)
+    }
+}
+
+/// Opens a folder: begins a new epoch where a UIDVALIDITY changed, and reads back what the target
+/// holds beyond what is accounted for.
+pub(super) async fn open(
+    target: &mut dyn Target,
+    journal: &mut Journal,
+    source: SourceFolder,
+    plan: FolderPlan,
+    at_target: TargetFolder,
+) -> Result<FolderRun, OpenError> {
+    let mut carried: Vec<ItemRecord> = Vec::new();
+    let known = journal.state().folder(&source.path);
+    let same_target = known.is_some_and(|state| {
+        state.record.target_validity == at_target.validity
+            && state.record.target_name == at_target.name
+    });
+    let same_source = plan.known;
+    let mut floor = 0;
+    let id = match known {
+        Some(state) if same_source && same_target => {
+            floor = state.floor;
+            state.record.id
+        }
+        Some(state) if same_source => {
+            carried = state.items.values().cloned().collect();
+            journal.state().next_id()
+        }
+        _ => journal.state().next_id(),
+    };
+    let fresh = journal.state().by_id(id).is_none();
+    if fresh {
+        let record = FolderRecord {
+            id,
+            path: source.path.clone(),
+            source_validity: source.validity,
+            target_name: at_target.name.clone(),
+            target_validity: at_target.validity,
+        };
+        journal.append(vec![Record::Folder(record)])?;
+    }
+    let mut run = FolderRun {
+        source,
+        plan,
+        id,
+        target: at_target,
+        pool: Pool::default(),
+        seen_through: floor,
+        absent: 0,
+        ended: false,
+    };
+    run.read_back(target, journal, floor).await?;
+    if fresh && !carried.is_empty() {
+        run.rematch(journal, carried)?;
+    }
+    Ok(run)
+}
+
+impl FolderRun {
+    /// Adds to the pool what the target holds above `above` and the journal does not know.
+    pub(super) async fn read_back(
+        &mut self,
+        target: &mut dyn Target,
+        journal: &Journal,
+        above: Uid,
+    ) -> Result<(), EndpointError> {
+        if self.target.messages == 0 || self.target.uid_next <= above.saturating_add(1) {
+            return Ok(());
+        }
+        let journalled: HashSet<Uid> = journal
+            .state()
+            .by_id(self.id)
+            .map(|state| state.items.values().map(|item| item.target_uid).collect())
+            .unwrap_or_default();
+        for held in target.read_above(&self.target.name, above).await? {
+            self.seen_through = self.seen_through.max(held.uid);
+            if !journalled.contains(&held.uid) {
+                self.pool.add(held.hash, held.uid, held.date);
+            }
+        }
+        Ok(())
+    }
+
+    /// After the target renumbered the folder: finds each carried item again by its hash. What is
+    /// not found is read and written anew.
+    fn rematch(&mut self, journal: &mut Journal, carried: Vec<ItemRecord>) -> Result<(), MigrationError> {
+        let mut found = Vec::new();
+        let mut numbers = HashMap::new();
+        for item in carried {
+            match self.pool.claim(item.hash, item.date) {
+                Some(target_uid) => {
+                    numbers.insert(item.source_uid, target_uid);
+                    let item = ItemRecord { target_uid, written: false, floor: false, ..item };
+                    found.push(Record::Item(self.id, item));
+                }
+                None => self.plan.uids.push(item.source_uid),
+            }
+        }
+        self.plan.uids.sort_unstable();
+        self.plan.uids.dedup();
+        self.plan.flags.retain_mut(|change| match numbers.get(&change.source_uid) {
+            Some(target_uid) => {
+                change.target_uid = *target_uid;
+                true
+            }
+            None => false,
+        });
+        self.plan.settled = false;
+        journal.append(found)
+    }
+
+    /// True while this run has reading or flag changes to do here.
+    pub(super) fn has_work(&self) -> bool {
+        !self.plan.settled
+    }
+}

@@ -1,0 +1,146 @@
+//! What is left to do in a folder: a pure function of the survey and the journal.
+
+use crate::journal::JournalState;
+use crate::model::{FlagSet, Uid};
+use crate::source::{Entries, Entry, SourceFolder};
+
+/// Flags that changed at the source since they were last carried over.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct FlagWork {
+    /// UID at the source.
+    pub(super) source_uid: Uid,
+    /// UID at the target.
+    pub(super) target_uid: Uid,
+    /// Flags when they were last carried over.
+    pub(super) base: FlagSet,
+    /// Flags now.
+    pub(super) now: FlagSet,
+}
+
+/// One folder's work.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct FolderPlan {
+    /// Messages to read, ascending.
+    pub(super) uids: Vec<Uid>,
+    /// Flags to carry over.
+    pub(super) flags: Vec<FlagWork>,
+    /// True when the journal knows this folder at this UIDVALIDITY.
+    pub(super) known: bool,
+    /// True when everything is at the target already, and marked so.
+    pub(super) settled: bool,
+    /// True when something was not read back yet.
+    pub(super) unverified: bool,
+}
+
+/// Plans one folder.
+pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan {
+    let state = journal
+        .folder(&folder.path)
+        .filter(|state| state.record.source_validity == folder.validity);
+    let empty: &[Entry] = &[];
+    let entries = match &folder.entries {
+        Entries::Unchanged => empty,
+        Entries::Changed(entries) | Entries::All(entries) => entries,
+    };
+    let mut plan = FolderPlan { known: state.is_some(), ..FolderPlan::default() };
+    for entry in entries {
+        match state.and_then(|state| state.items.get(&entry.uid)) {
+            None => plan.uids.push(entry.uid),
+            Some(item) if item.flags != entry.flags && item.target_uid != 0 => {
+                plan.flags.push(FlagWork {
+                    source_uid: entry.uid,
+                    target_uid: item.target_uid,
+                    base: item.flags.clone(),
+                    now: entry.flags.clone(),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(state) = state {
+        plan.unverified = state.items.values().any(|item| item.target_uid > state.verified);
+        plan.settled = plan.uids.is_empty()
+            && plan.flags.is_empty()
+            && state.complete == Some(folder.watermark);
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::journal::{FolderRecord, ItemRecord, Record, Watermark};
+    use crate::model::{FolderPath, MessageHash};
+
+    fn journal(uids: &[Uid]) -> JournalState {
+        let mut state = JournalState::default();
+        state.apply(Record::Folder(FolderRecord {
+            id: 0,
+            path: FolderPath(vec!["A".into()]),
+            source_validity: 1,
+            target_name: "A".into(),
+            target_validity: 1,
+        }));
+        for uid in uids {
+            let item = ItemRecord {
+                source_uid: *uid,
+                target_uid: uid + 1000,
+                size: 1,
+                hash: MessageHash::of(b"x"),
+                flags: FlagSet::default(),
+                date: None,
+                written: true,
+                floor: true,
+            };
+            state.apply(Record::Item(0, item));
+        }
+        state
+    }
+
+    fn folder(validity: u32, entries: Vec<Entry>) -> SourceFolder {
+        SourceFolder {
+            path: FolderPath(vec!["A".into()]),
+            name: "A".into(),
+            validity,
+            watermark: Watermark::default(),
+            subscribed: false,
+            entries: Entries::All(entries),
+            unreadable: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_exactly_what_is_not_journalled(
+            source in proptest::collection::btree_set(1u32..60, 0..40),
+            held in proptest::collection::btree_set(1u32..60, 0..40),
+        ) {
+            let journal = journal(&held.iter().copied().collect::<Vec<_>>());
+            let entries: Vec<Entry> = source
+                .iter()
+                .map(|uid| Entry { uid: *uid, flags: FlagSet::default() })
+                .collect();
+            let plan = plan(&folder(1, entries.clone()), &journal);
+            let expected: Vec<Uid> = source.difference(&held).copied().collect();
+            prop_assert_eq!(plan.uids, expected);
+            prop_assert!(plan.flags.is_empty());
+            let renumbered = super::plan(&folder(2, entries), &journal);
+            prop_assert_eq!(renumbered.uids.len(), source.len());
+        }
+    }
+
+    #[test]
+    fn carries_changed_flags_only() {
+        let seen = FlagSet::new(["\\Seen"]);
+        let entries = vec![
+            Entry { uid: 1, flags: seen.clone() },
+            Entry { uid: 2, flags: FlagSet::default() },
+        ];
+        let plan = plan(&folder(1, entries), &journal(&[1, 2]));
+        assert_eq!(plan.flags.len(), 1);
+        assert_eq!((plan.flags[0].source_uid, plan.flags[0].target_uid), (1, 1001));
+        assert_eq!(plan.flags[0].now, seen);
+    }
+}

@@ -1,0 +1,106 @@
+//! Failures of a conversation with an IMAP server.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// A failure of a conversation with an IMAP server.
+#[derive(Debug, Error)]
+pub enum ImapError {
+    /// No TCP connection.
+    #[error("failed to connect to {address}")]
+    Connect {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No TLS session: usually an untrusted certificate.
+    #[error(
+        "failed to open TLS with {address}; if its certificate comes from a private authority, \
+         give that authority with --ca-file"
+    )]
+    Tls {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The certificate bundle cannot be used.
+    #[error("failed to use the CA file: {0}")]
+    CaFile(String),
+    /// The connection broke.
+    #[error("failed to keep the connection with {address}")]
+    Io {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server closed the connection.
+    #[error("failed to go on: {address} closed the connection{}", goodbye(said))]
+    Closed {
+        /// `host:port`.
+        address: String,
+        /// What its BYE said.
+        said: String,
+    },
+    /// Nothing came, or too slowly.
+    #[error("failed to get an answer from {address} within {} s", limit.as_secs())]
+    Timeout {
+        /// `host:port`.
+        address: String,
+        /// The time allowed.
+        limit: Duration,
+    },
+    /// Bytes that are not IMAP.
+    #[error("failed to understand {address}: {reason}")]
+    Protocol {
+        /// `host:port`.
+        address: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// Wrong user or password.
+    #[error("failed to log in as {user} at {address}: the server said \"{said}\"; check user and password")]
+    Login {
+        /// `host:port`.
+        address: String,
+        /// The login name.
+        user: String,
+        /// The server's words.
+        said: String,
+    },
+    /// A command was refused.
+    #[error("failed to run {command}: {address} said \"{said}\"")]
+    Refused {
+        /// `host:port`.
+        address: String,
+        /// The command without its arguments' secrets.
+        command: String,
+        /// The server's words.
+        said: String,
+    },
+    /// A local file for a large message could not be used.
+    #[error("failed to keep a large message on disk")]
+    Spill(#[source] std::io::Error),
+}
+
+fn goodbye(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(", saying \"{text}\"") }
+}
+
+impl ImapError {
+    /// True when the credentials were refused: trying again will not help.
+    pub fn is_login(&self) -> bool {
+        matches!(self, Self::Login { .. })
+    }
+
+    /// True when a new connection may help.
+    pub fn is_transient(&self) -> bool {
+        !matches!(self, Self::Login { .. } | Self::CaFile(_) | Self::Spill(_) | Self::Tls { .. })
+    }
+}

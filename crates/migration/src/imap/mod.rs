@@ -1,0 +1,20 @@
+//! A lean IMAP client: pipelined commands, streamed literals, bounded memory, a deadline on
+//! every read and write.
+
+mod connect;
+mod cursor;
+mod error;
+mod fetch;
+mod response;
+pub mod utf7;
+mod wire;
+
+mod session;
+
+pub use connect::{Security, Timeouts, connect};
+pub use error::ImapError;
+pub use fetch::FetchItem;
+pub use response::{Code, ListItem, Response, Status, StatusItem, Untagged, parse_response};
+pub(crate) use session::said;
+pub use session::{Capabilities, Completion, Session, quote};
+pub use wire::{RawResponse, Wire};

@@ -1,0 +1,285 @@
+//! Responses as values.
+
+use super::cursor::{Cursor, Text};
+use super::fetch::{FetchItem, parse_fetch};
+use super::wire::RawResponse;
+use crate::model::FlagInterner;
+
+/// OK, NO or BAD.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    /// Done.
+    Ok,
+    /// Refused.
+    No,
+    /// Not understood.
+    Bad,
+    /// The server closes.
+    Bye,
+    /// Already logged in.
+    PreAuth,
+}
+
+/// A `[CODE arguments]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Code {
+    /// Upper case name.
+    pub name: String,
+    /// What follows the name.
+    pub arguments: String,
+}
+
+/// One folder of a LIST response.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListItem {
+    /// Attributes such as `\Noselect`.
+    pub attributes: Vec<String>,
+    /// Hierarchy separator.
+    pub separator: Option<char>,
+    /// Name as on the wire.
+    pub name: String,
+    /// True for LSUB.
+    pub lsub: bool,
+}
+
+/// One folder's STATUS.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StatusItem {
+    /// Name as on the wire.
+    pub name: String,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// MESSAGES.
+    pub messages: u32,
+    /// HIGHESTMODSEQ.
+    pub highest_modseq: u64,
+    /// SIZE, in bytes.
+    pub size: u64,
+}
+
+/// A response that belongs to no command by its tag.
+#[derive(Debug)]
+pub enum Untagged {
+    /// OK, NO, BAD, BYE, PREAUTH.
+    Status {
+        /// Which.
+        status: Status,
+        /// Its code.
+        code: Option<Code>,
+        /// Its words.
+        text: String,
+    },
+    /// CAPABILITY.
+    Capability(Vec<String>),
+    /// LIST or LSUB.
+    List(ListItem),
+    /// STATUS.
+    MailboxStatus(StatusItem),
+    /// FETCH.
+    Fetch(Box<FetchItem>),
+    /// EXISTS.
+    Exists(u32),
+    /// NAMESPACE: the personal namespace's prefix and separator.
+    Namespace(Option<(String, Option<char>)>),
+    /// QUOTA: resource name, usage, limit.
+    Quota(Vec<(String, u64, u64)>),
+    /// Anything else.
+    Other,
+}
+
+/// A response.
+#[derive(Debug)]
+pub enum Response {
+    /// `+`: go on.
+    Continue,
+    /// The end of a command.
+    Tagged {
+        /// The command's tag.
+        tag: String,
+        /// How it ended.
+        status: Status,
+        /// Its code.
+        code: Option<Code>,
+        /// Its words.
+        text: String,
+    },
+    /// Everything else.
+    Untagged(Untagged),
+}
+
+/// Parses one response; the error says what was expected.
+pub fn parse_response(
+    mut raw: RawResponse,
+    flags: &mut FlagInterner,
+) -> Result<Response, String> {
+    let body = raw.body.take();
+    let place = body.as_ref().map(|(at, _)| *at);
+    let shadow = RawResponse { text: raw.text, literals: raw.literals, body: None };
+    let mut cursor = Cursor::new(&shadow);
+    cursor.set_body(place);
+    if cursor.take(b'+') {
+        return Ok(Response::Continue);
+    }
+    if cursor.take(b'*') {
+        cursor.expect(b' ')?;
+        let payload = body.map(|(_, payload)| payload);
+        return parse_untagged(&mut cursor, flags, payload).map(Response::Untagged);
+    }
+    let tag = lossy(cursor.atom()?);
+    cursor.expect(b' ')?;
+    let status = parse_status(cursor.atom()?).ok_or_else(|| cursor.wanted("OK, NO or BAD"))?;
+    let (code, text) = parse_text(&mut cursor);
+    Ok(Response::Tagged { tag, status, code, text })
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn parse_status(word: &[u8]) -> Option<Status> {
+    match word.to_ascii_uppercase().as_slice() {
+        b"OK" => Some(Status::Ok),
+        b"NO" => Some(Status::No),
+        b"BAD" => Some(Status::Bad),
+        b"BYE" => Some(Status::Bye),
+        b"PREAUTH" => Some(Status::PreAuth),
+        _ => None,
+    }
+}
+
+fn parse_text(cursor: &mut Cursor<'_>) -> (Option<Code>, String) {
+    cursor.spaces();
+    let rest = cursor.rest();
+    let inner = rest.strip_prefix(b"[");
+    if let Some((inner, end)) =
+        inner.and_then(|inner| inner.iter().position(|b| *b == b']').map(|end| (inner, end)))
+    {
+        let code = lossy(&inner[..end]);
+        let (name, arguments) = code.split_once(' ').unwrap_or((&code, ""));
+        let code = Code { name: name.to_ascii_uppercase(), arguments: arguments.to_owned() };
+        return (Some(code), lossy(&inner[end + 1..]).trim_start().to_owned());
+    }
+    (None, lossy(rest))
+}
+
+fn parse_untagged(
+    cursor: &mut Cursor<'_>,
+    flags: &mut FlagInterner,
+    body: Option<crate::payload::Payload>,
+) -> Result<Untagged, String> {
+    if cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+        let number = cursor.number()?;
+        cursor.spaces();
+        let word = cursor.atom()?;
+        if word.eq_ignore_ascii_case(b"FETCH") {
+            cursor.spaces();
+            return parse_fetch(cursor, flags, body).map(|item| Untagged::Fetch(Box::new(item)));
+        }
+        if word.eq_ignore_ascii_case(b"EXISTS") {
+            return Ok(Untagged::Exists(u32::try_from(number).unwrap_or(u32::MAX)));
+        }
+        return Ok(Untagged::Other);
+    }
+    let word = cursor.atom()?.to_ascii_uppercase();
+    if let Some(status) = parse_status(&word) {
+        let (code, text) = parse_text(cursor);
+        return Ok(Untagged::Status { status, code, text });
+    }
+    cursor.spaces();
+    match word.as_slice() {
+        b"CAPABILITY" => {
+            let words = lossy(cursor.rest()).to_ascii_uppercase();
+            Ok(Untagged::Capability(words.split_ascii_whitespace().map(str::to_owned).collect()))
+        }
+        b"LIST" => parse_list(cursor, false).map(Untagged::List),
+        b"LSUB" => parse_list(cursor, true).map(Untagged::List),
+        b"STATUS" => parse_mailbox_status(cursor).map(Untagged::MailboxStatus),
+        b"NAMESPACE" => parse_namespace(cursor).map(Untagged::Namespace),
+        b"QUOTA" => parse_quota(cursor).map(Untagged::Quota),
+        _ => Ok(Untagged::Other),
+    }
+}
+
+/// A string that must be there.
+pub(super) fn needed(cursor: &mut Cursor<'_>) -> Result<String, String> {
+    match cursor.string()? {
+        Text::Bytes(bytes) => Ok(lossy(&bytes)),
+        Text::Nil | Text::Body => Err(cursor.wanted("a string")),
+    }
+}
+
+fn parse_separator(cursor: &mut Cursor<'_>) -> Result<Option<char>, String> {
+    match cursor.string()? {
+        Text::Bytes(bytes) => Ok(lossy(&bytes).chars().next()),
+        Text::Nil | Text::Body => Ok(None),
+    }
+}
+
+fn parse_list(cursor: &mut Cursor<'_>, lsub: bool) -> Result<ListItem, String> {
+    let attributes = lossy(cursor.parenthesised()?);
+    cursor.spaces();
+    let separator = parse_separator(cursor)?;
+    cursor.spaces();
+    let name = needed(cursor)?;
+    let attributes = attributes.split_ascii_whitespace().map(str::to_owned).collect();
+    Ok(ListItem { attributes, separator, name, lsub })
+}
+
+fn parse_mailbox_status(cursor: &mut Cursor<'_>) -> Result<StatusItem, String> {
+    let mut item = StatusItem { name: needed(cursor)?, ..StatusItem::default() };
+    cursor.spaces();
+    cursor.expect(b'(')?;
+    loop {
+        cursor.spaces();
+        if cursor.take(b')') {
+            return Ok(item);
+        }
+        let name = cursor.atom()?.to_ascii_uppercase();
+        cursor.spaces();
+        if !cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            cursor.skip_value()?;
+            continue;
+        }
+        let value = cursor.number()?;
+        let small = u32::try_from(value).unwrap_or(u32::MAX);
+        match name.as_slice() {
+            b"UIDVALIDITY" => item.uid_validity = small,
+            b"UIDNEXT" => item.uid_next = small,
+            b"MESSAGES" => item.messages = small,
+            b"HIGHESTMODSEQ" => item.highest_modseq = value,
+            b"SIZE" => item.size = value,
+            _ => {}
+        }
+    }
+}
+
+fn parse_namespace(cursor: &mut Cursor<'_>) -> Result<Option<(String, Option<char>)>, String> {
+    if cursor.peek() != Some(b'(') {
+        return Ok(None);
+    }
+    cursor.expect(b'(')?;
+    cursor.expect(b'(')?;
+    let prefix = needed(cursor)?;
+    cursor.spaces();
+    Ok(Some((prefix, parse_separator(cursor)?)))
+}
+
+fn parse_quota(cursor: &mut Cursor<'_>) -> Result<Vec<(String, u64, u64)>, String> {
+    cursor.string()?;
+    cursor.spaces();
+    cursor.expect(b'(')?;
+    let mut resources = Vec::new();
+    loop {
+        cursor.spaces();
+        if cursor.take(b')') {
+            return Ok(resources);
+        }
+        let name = lossy(cursor.atom()?).to_ascii_uppercase();
+        cursor.spaces();
+        let used = cursor.number()?;
+        cursor.spaces();
+        resources.push((name, used, cursor.number()?));
+    }
+}

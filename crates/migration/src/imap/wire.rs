@@ -1,0 +1,212 @@
+//! Bytes in and out of one connection, with a deadline on each step.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+
+use super::connect::{Stream, Timeouts};
+use super::cursor::ends_with_ignore_case;
+use super::ImapError;
+use crate::payload::{BodySink, Payload};
+
+/// Size of the read buffer.
+const READ_BUFFER: usize = 128 * 1024;
+/// Longest response without its message bodies.
+const MAX_TEXT: usize = 8 << 20;
+/// Longest literal that is not a message body.
+const MAX_LITERAL: u64 = 1 << 20;
+
+/// One response: its text, in which each literal's `{n}` stays as a marker, and the literals.
+#[derive(Debug, Default)]
+pub struct RawResponse {
+    /// The text without line ends.
+    pub text: Vec<u8>,
+    /// Literals that are not bodies, in order.
+    pub literals: Vec<Vec<u8>>,
+    /// The body, in its place among the literals.
+    pub body: Option<(usize, Payload)>,
+}
+
+/// One connection.
+pub struct Wire {
+    stream: Box<dyn Stream>,
+    input: BytesMut,
+    address: String,
+    timeouts: Timeouts,
+    received: u64,
+}
+
+impl Wire {
+    /// Wraps a stream; `address` is for messages.
+    pub fn new(stream: Box<dyn Stream>, address: String, timeouts: Timeouts) -> Self {
+        Self { stream, input: BytesMut::with_capacity(READ_BUFFER), address, timeouts, received: 0 }
+    }
+
+    /// `host:port`, for messages.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The deadlines in use.
+    pub fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// Error for bytes that are not what the protocol promises.
+    pub fn protocol(&self, reason: impl Into<String>) -> ImapError {
+        ImapError::Protocol { address: self.address.clone(), reason: reason.into() }
+    }
+
+    fn io(&self, source: std::io::Error) -> ImapError {
+        ImapError::Io { address: self.address.clone(), source }
+    }
+
+    fn late(&self, limit: Duration) -> ImapError {
+        ImapError::Timeout { address: self.address.clone(), limit }
+    }
+
+    /// Sends bytes.
+    pub async fn send(&mut self, bytes: &[u8]) -> Result<(), ImapError> {
+        let limit = self.timeouts.transfer(bytes.len() as u64);
+        let sent = timeout_at(Instant::now() + limit, self.stream.write_all(bytes)).await;
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(self.io(source)),
+            Err(_) => Err(self.late(limit)),
+        }
+    }
+
+    /// Pushes what the TLS layer may still hold.
+    pub async fn flush(&mut self) -> Result<(), ImapError> {
+        let limit = self.timeouts.response;
+        match timeout_at(Instant::now() + limit, self.stream.flush()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(self.io(source)),
+            Err(_) => Err(self.late(limit)),
+        }
+    }
+
+    async fn fill(&mut self, deadline: Instant, limit: Duration) -> Result<(), ImapError> {
+        if self.input.capacity() - self.input.len() < READ_BUFFER / 4 {
+            self.input.reserve(READ_BUFFER);
+        }
+        let read = timeout_at(deadline, self.stream.read_buf(&mut self.input)).await;
+        match read {
+            Ok(Ok(0)) => {
+                Err(ImapError::Closed { address: self.address.clone(), said: String::new() })
+            }
+            Ok(Ok(count)) => {
+                self.received += count as u64;
+                Ok(())
+            }
+            Ok(Err(source)) => Err(self.io(source)),
+            Err(_) => Err(self.late(limit)),
+        }
+    }
+
+    /// Reads one response. Literals after `BODY[] ` go to `sink`.
+    pub async fn receive(&mut self, sink: &BodySink) -> Result<RawResponse, ImapError> {
+        let limit = self.timeouts.response;
+        let mut raw = RawResponse::default();
+        loop {
+            let deadline = Instant::now() + limit;
+            self.receive_line(&mut raw.text, deadline, limit).await?;
+            let Some(size) = literal_size(&raw.text) else { return Ok(raw) };
+            if is_body(&raw.text) && raw.body.is_none() {
+                let payload = self.receive_body(size, sink).await?;
+                raw.body = Some((raw.literals.len(), payload));
+            } else {
+                if size > MAX_LITERAL || raw.literals.len() > 10_000 {
+                    return Err(self.protocol(format!("a literal of {size} bytes outside a message")));
+                }
+                let literal = self.receive_literal(size).await?;
+                raw.literals.push(literal);
+            }
+        }
+    }
+
+    async fn receive_line(
+        &mut self,
+        text: &mut Vec<u8>,
+        deadline: Instant,
+        limit: Duration,
+    ) -> Result<(), ImapError> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.input[searched..].iter().position(|byte| *byte == b'\n') {
+                let end = searched + at;
+                let line = &self.input[..end];
+                text.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                self.input.advance(end + 1);
+                return Ok(());
+            }
+            searched = self.input.len();
+            if searched + text.len() > MAX_TEXT {
+                return Err(self.protocol(format!("a line longer than {MAX_TEXT} bytes")));
+            }
+            self.fill(deadline, limit).await?;
+        }
+    }
+
+    async fn receive_literal(&mut self, size: u64) -> Result<Vec<u8>, ImapError> {
+        let limit = self.timeouts.transfer(size);
+        let deadline = Instant::now() + limit;
+        let size = usize::try_from(size).map_err(|_| self.protocol("a literal beyond memory"))?;
+        while self.input.len() < size {
+            self.fill(deadline, limit).await?;
+        }
+        Ok(self.input.split_to(size).to_vec())
+    }
+
+    async fn receive_body(&mut self, size: u64, sink: &BodySink) -> Result<Payload, ImapError> {
+        let mut writer = sink.open(size).await.map_err(ImapError::Spill)?;
+        // The clock starts after the wait for room: that wait is ours, not the server's.
+        let limit = self.timeouts.transfer(size);
+        let deadline = Instant::now() + limit;
+        let mut missing = size;
+        while missing > 0 {
+            if self.input.is_empty() {
+                self.fill(deadline, limit).await?;
+            }
+            let take = self.input.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+            writer.write(&self.input[..take]).map_err(ImapError::Spill)?;
+            self.input.advance(take);
+            missing -= take as u64;
+        }
+        Ok(writer.finish())
+    }
+}
+
+/// The size announced at the end of a line (`{12}`, `{12+}`, `~{12}`), unless the line is a
+/// status response, whose human text may end in anything.
+pub(super) fn literal_size(text: &[u8]) -> Option<u64> {
+    let inner = text.strip_suffix(b"}")?;
+    let open = inner.iter().rposition(|byte| *byte == b'{')?;
+    let digits = &inner[open + 1..];
+    let digits = digits.strip_suffix(b"+").unwrap_or(digits);
+    if digits.is_empty() || digits.len() > 18 || is_status_line(text) {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |size, digit| {
+        digit.is_ascii_digit().then(|| size * 10 + u64::from(digit - b'0'))
+    })
+}
+
+fn is_status_line(text: &[u8]) -> bool {
+    let Some(space) = text.iter().position(|byte| *byte == b' ') else { return true };
+    if text[0] == b'+' {
+        return true;
+    }
+    let rest = &text[space + 1..];
+    ["OK ", "NO ", "BAD ", "BYE ", "PREAUTH "]
+        .iter()
+        .any(|word| rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes()))
+}
+
+fn is_body(text: &[u8]) -> bool {
+    let Some(open) = text.iter().rposition(|byte| *byte == b'{') else { return false };
+    let before = text[..open].strip_suffix(b"~").unwrap_or(&text[..open]);
+    ends_with_ignore_case(before, b"BODY[] ") || ends_with_ignore_case(before, b"RFC822 ")
+}

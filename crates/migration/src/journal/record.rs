@@ -1,0 +1,116 @@
+//! The journal's records and their frame: length, checksum, content.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{FlagSet, FolderPath, InternalDate, MessageHash, Uid};
+
+/// A folder at one UIDVALIDITY of its source, numbered within the journal.
+pub type FolderId = u32;
+
+/// A folder's source and target.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FolderRecord {
+    /// Its number in this journal.
+    pub id: FolderId,
+    /// Its path at the source.
+    pub path: FolderPath,
+    /// UIDVALIDITY at the source.
+    pub source_validity: u32,
+    /// Its name at the target, as on the wire.
+    pub target_name: String,
+    /// UIDVALIDITY at the target.
+    pub target_validity: u32,
+}
+
+/// A message that the target has acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ItemRecord {
+    /// UID at the source.
+    pub source_uid: Uid,
+    /// UID at the target; 0 when the target does not tell.
+    pub target_uid: Uid,
+    /// Length in bytes.
+    pub size: u64,
+    /// BLAKE3 of the raw bytes.
+    pub hash: MessageHash,
+    /// Flags at the source when they were last carried over.
+    pub flags: FlagSet,
+    /// INTERNALDATE.
+    pub date: Option<InternalDate>,
+    /// True when this engine wrote it, false when it was found there.
+    pub written: bool,
+    /// True when every message of the target's folder up to `target_uid` is accounted for, so
+    /// that a resumed run reads back only what lies above it.
+    pub floor: bool,
+}
+
+/// Where a folder's source stood when everything in it had been carried over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Watermark {
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// MESSAGES.
+    pub messages: u32,
+    /// HIGHESTMODSEQ, 0 when the server has none.
+    pub highest_modseq: u64,
+}
+
+/// One line of the journal.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Record {
+    /// A folder is begun.
+    Folder(FolderRecord),
+    /// A message is at the target.
+    Item(FolderId, ItemRecord),
+    /// A message's new flags were carried over.
+    Flags(FolderId, Uid, FlagSet),
+    /// The folder is complete, with zero errors; the target's messages up to the UID are accounted
+    /// for.
+    Complete(FolderId, Watermark, Uid),
+    /// Everything up to this target UID was read back and found right.
+    Verified(FolderId, Uid),
+    /// The target was seen to lack an item: it must be copied again.
+    Lost(FolderId, Uid),
+    /// A subscription was carried over.
+    Subscribed(FolderPath),
+    /// A writer began.
+    Opened,
+    /// The writer ended in order.
+    Closed,
+}
+
+const CHECKSUM: usize = 8;
+/// Bytes before a record's content.
+pub(super) const FRAME: usize = 4 + CHECKSUM;
+/// Longest record; a larger length is a torn one.
+pub(super) const MAX_RECORD: usize = 1 << 20;
+
+fn checksum(content: &[u8]) -> [u8; CHECKSUM] {
+    let mut short = [0; CHECKSUM];
+    short.copy_from_slice(&blake3::hash(content).as_bytes()[..CHECKSUM]);
+    short
+}
+
+/// Appends a framed record to a buffer.
+pub(super) fn frame(record: &Record, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let content = postcard::to_stdvec(record).map_err(std::io::Error::other)?;
+    let length = u32::try_from(content.len()).map_err(std::io::Error::other)?;
+    if content.len() > MAX_RECORD {
+        return Err(std::io::Error::other("a journal record is too long"));
+    }
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&checksum(&content));
+    out.extend_from_slice(&content);
+    Ok(())
+}
+
+/// Length of the content announced by a frame; `None` when it cannot be one.
+pub(super) fn content_length(frame: &[u8; FRAME]) -> Option<usize> {
+    let length = u32::from_le_bytes([frame[0], frame[1], frame[2], frame[3]]) as usize;
+    (1..=MAX_RECORD).contains(&length).then_some(length)
+}
+
+/// Reads the content behind a frame; `None` when its checksum or form is wrong.
+pub(super) fn unframe(frame: &[u8; FRAME], content: &[u8]) -> Option<Record> {
+    (frame[4..] == checksum(content)).then(|| postcard::from_bytes(content).ok())?
+}

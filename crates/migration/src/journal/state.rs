@@ -1,0 +1,124 @@
+//! What a journal's records add up to.
+
+use std::collections::{HashMap, HashSet};
+
+use super::record::{FolderId, FolderRecord, ItemRecord, Record, Watermark};
+use crate::model::{FlagSet, FolderPath, Uid};
+
+/// One folder's state.
+#[derive(Clone, Debug)]
+pub struct FolderState {
+    /// Its source and target.
+    pub record: FolderRecord,
+    /// Messages at the target, by source UID.
+    pub items: HashMap<Uid, ItemRecord>,
+    /// Set while the folder is complete.
+    pub complete: Option<Watermark>,
+    /// Highest target UID that was read back.
+    pub verified: Uid,
+    /// Every message of the target's folder up to this UID is accounted for.
+    pub floor: Uid,
+}
+
+/// An account's state.
+#[derive(Clone, Debug, Default)]
+pub struct JournalState {
+    folders: HashMap<FolderId, FolderState>,
+    current: HashMap<FolderPath, FolderId>,
+    /// Folders whose subscription was carried over once.
+    pub subscribed: HashSet<FolderPath>,
+    /// True when the last writer did not end in order.
+    pub interrupted: bool,
+    next_id: FolderId,
+    /// Equal flag sets share their memory.
+    flags: HashSet<FlagSet>,
+}
+
+impl JournalState {
+    /// The state of a path's latest epoch.
+    pub fn folder(&self, path: &FolderPath) -> Option<&FolderState> {
+        self.folders.get(self.current.get(path)?)
+    }
+
+    /// The state of a folder by its number.
+    pub fn by_id(&self, id: FolderId) -> Option<&FolderState> {
+        self.folders.get(&id)
+    }
+
+    /// Latest epoch of every path.
+    pub fn folders(&self) -> impl Iterator<Item = &FolderState> {
+        self.current.values().filter_map(|id| self.folders.get(id))
+    }
+
+    /// A number for the next folder.
+    pub fn next_id(&self) -> FolderId {
+        self.next_id
+    }
+
+    /// Bytes of everything journalled.
+    pub fn bytes(&self) -> u64 {
+        self.folders().flat_map(|folder| folder.items.values()).map(|item| item.size).sum()
+    }
+
+    /// Takes one record into account.
+    pub fn apply(&mut self, record: Record) {
+        match record {
+            Record::Folder(record) => self.begin(record),
+            Record::Item(id, mut item) => {
+                item.flags = self.shared(item.flags);
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    if item.floor {
+                        folder.floor = folder.floor.max(item.target_uid);
+                    }
+                    folder.items.insert(item.source_uid, item);
+                    folder.complete = None;
+                }
+            }
+            Record::Flags(id, uid, flags) => {
+                let flags = self.shared(flags);
+                let folder = self.folders.get_mut(&id);
+                if let Some(item) = folder.and_then(|folder| folder.items.get_mut(&uid)) {
+                    item.flags = flags;
+                }
+            }
+            Record::Complete(id, watermark, floor) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.floor = folder.floor.max(floor);
+                    folder.complete = Some(watermark);
+                }
+            }
+            Record::Verified(id, uid) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.verified = folder.verified.max(uid);
+                }
+            }
+            Record::Lost(id, uid) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.items.remove(&uid);
+                    folder.complete = None;
+                }
+            }
+            Record::Subscribed(path) => {
+                self.subscribed.insert(path);
+            }
+            Record::Opened => self.interrupted = true,
+            Record::Closed => self.interrupted = false,
+        }
+    }
+
+    fn shared(&mut self, flags: FlagSet) -> FlagSet {
+        if let Some(known) = self.flags.get(&flags) {
+            return known.clone();
+        }
+        self.flags.insert(flags.clone());
+        flags
+    }
+
+    fn begin(&mut self, record: FolderRecord) {
+        self.next_id = self.next_id.max(record.id + 1);
+        self.current.insert(record.path.clone(), record.id);
+        let state =
+            FolderState { record, items: HashMap::new(), complete: None, verified: 0, floor: 0 };
+        self.folders.insert(state.record.id, state);
+    }
+}

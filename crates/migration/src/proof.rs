@@ -1,0 +1,205 @@
+//! The proof: what was at the source, what is at the target, and each exception with its remedy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{FolderPath, InternalDate, Uid};
+
+/// Version of the report's form.
+pub const FORMAT: &str = "melouvert-migration-report/1";
+
+/// Why something is absent or different.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The source fails on this message.
+    SourceUndeliverable,
+    /// The source's folder cannot be opened.
+    SourceFolderUnavailable,
+    /// The source renumbered the folder during the run.
+    SourceValidityChanged,
+    /// The target's mailbox is full.
+    OverQuota,
+    /// The target accepts no message of this size.
+    TooLarge,
+    /// The target refused for another reason.
+    TargetRefused,
+    /// The target's folder cannot be created.
+    TargetFolderRefused,
+    /// The target's connection breaks on this message.
+    TargetBreaks,
+    /// Read back, the message was not there.
+    AbsentAtTarget,
+    /// Read back, the bytes were others.
+    BytesDiffer,
+    /// Read back, the date was another.
+    DateDiffers,
+    /// Read back, the flags were others.
+    FlagsDiffer,
+    /// The run was stopped before this message's turn.
+    NotReached,
+}
+
+impl Reason {
+    /// What a support team can do.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::SourceUndeliverable => {
+                "Open this message on the old server; repair or export it there, then run again."
+            }
+            Self::SourceFolderUnavailable => {
+                "Check the folder's rights on the old server, then run again."
+            }
+            Self::SourceValidityChanged | Self::NotReached | Self::AbsentAtTarget => {
+                "Run the same command again: it goes on where it stopped."
+            }
+            Self::OverQuota => "Raise the mailbox's quota, then run again: only what is absent is copied.",
+            Self::TooLarge => "Raise the target's message size limit, then run again.",
+            Self::TargetRefused => "Read the server's words, remove the cause, then run again.",
+            Self::TargetFolderRefused => "Rename the folder on the old server, or allow its name on the target.",
+            Self::TargetBreaks => "Look into the target's log for this message, then run again.",
+            Self::BytesDiffer => "Keep the old server: the target altered this message. Report it.",
+            Self::DateDiffers => "The target keeps another date; the bytes are right.",
+            Self::FlagsDiffer => {
+                "The target keeps other flags, or its user changed them; the bytes are right."
+            }
+        }
+    }
+
+    /// True when the message itself is at the target, byte for byte.
+    pub fn is_only_metadata(self) -> bool {
+        matches!(self, Self::DateDiffers | Self::FlagsDiffer)
+    }
+}
+
+/// One thing that is absent or different.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Exception {
+    /// Source user.
+    pub account: String,
+    /// Folder at the source.
+    pub folder: String,
+    /// UID at the source; none when the whole folder is meant.
+    pub uid: Option<Uid>,
+    /// Bytes, when known.
+    pub size: Option<u64>,
+    /// Date, when known.
+    pub date: Option<String>,
+    /// Stable identifier.
+    pub reason: Reason,
+    /// The server's words.
+    pub detail: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Exception {
+    /// Builds an exception; its remedy follows from the reason.
+    pub fn new(account: &str, folder: &FolderPath, uid: Option<Uid>, reason: Reason) -> Self {
+        Self {
+            account: account.to_owned(),
+            folder: folder.to_string(),
+            uid,
+            size: None,
+            date: None,
+            reason,
+            detail: String::new(),
+            remedy: reason.remedy().to_owned(),
+        }
+    }
+
+    /// Adds what is known of the message.
+    #[must_use]
+    pub fn about(mut self, size: u64, date: Option<InternalDate>) -> Self {
+        self.size = Some(size);
+        self.date = date.map(InternalDate::to_imap);
+        self
+    }
+
+    /// Adds the server's words.
+    #[must_use]
+    pub fn saying(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+}
+
+/// One folder's proof.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FolderProof {
+    /// Path at the source.
+    pub path: String,
+    /// Name at the target, as on the wire.
+    pub target_name: String,
+    /// Messages at the source when it was surveyed.
+    pub source_messages: u64,
+    /// Messages carried over, in all runs.
+    pub copied_messages: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
+    /// BLAKE3 over the sorted BLAKE3 of each message as the source gave it.
+    pub source_hash: String,
+    /// Messages that were read back through the target's protocol and compared.
+    pub verified_messages: u64,
+    /// BLAKE3 over the sorted BLAKE3 of each message as the target gave it back.
+    pub target_hash: String,
+    /// Exceptions in this folder.
+    pub exceptions: u64,
+    /// True when nothing is absent and everything was read back alike.
+    pub complete: bool,
+}
+
+/// How an account ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountStatus {
+    /// Nothing is absent.
+    Complete,
+    /// Some items are absent.
+    Partial,
+    /// The account could not be copied.
+    Failed,
+    /// Stopped on request.
+    Stopped,
+}
+
+/// An account's failure.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable identifier.
+    pub reason: String,
+    /// The error with its causes.
+    pub message: String,
+}
+
+/// One account's proof.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AccountReport {
+    /// Source URL, without credentials.
+    pub source_url: String,
+    /// Source user.
+    pub source_user: String,
+    /// Target URL, without credentials.
+    pub target_url: String,
+    /// Target user.
+    pub target_user: String,
+    /// How it ended.
+    pub status: AccountStatus,
+    /// Why it failed, if so.
+    pub failure: Option<Failure>,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Messages written by this run.
+    pub written_messages: u64,
+    /// Bytes written by this run.
+    pub written_bytes: u64,
+    /// Messages found at the target by their hash and therefore not written again.
+    pub matched_messages: u64,
+    /// Messages whose flags were carried over again.
+    pub flag_changes: u64,
+    /// Messages deleted at the source during the run.
+    pub vanished_messages: u64,
+    /// Per folder.
+    pub folders: Vec<FolderProof>,
+    /// Everything absent or different.
+    pub exceptions: Vec<Exception>,
+}

@@ -1,0 +1,128 @@
+//! An IMAP source: everything is read with EXAMINE and BODY.PEEK.
+
+mod read;
+mod survey;
+
+pub(crate) use read::uid_set;
+pub(crate) use survey::{Listing, list, pipeline};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use super::{Delivery, FolderWork, Known, Source, SourceFolder};
+use crate::account::Endpoint;
+use crate::error::EndpointError;
+use crate::imap::{ImapError, Session, Timeouts, connect};
+use crate::payload::Room;
+
+/// Reconnection: first pause, longest pause, tries without progress.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// First pause.
+    pub first: Duration,
+    /// Longest pause.
+    pub longest: Duration,
+    /// Tries in a row without progress before the account fails.
+    pub tries: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(100), longest: Duration::from_secs(30), tries: 8 }
+    }
+}
+
+impl Backoff {
+    /// The pause before try number `attempt` (from 0).
+    pub fn pause(&self, attempt: u32) -> Duration {
+        self.first.saturating_mul(1 << attempt.min(16)).min(self.longest)
+    }
+}
+
+/// Connects and logs in, with bounded retries.
+pub(crate) async fn open(
+    endpoint: &Endpoint,
+    timeouts: Timeouts,
+    backoff: Backoff,
+) -> Result<Session, ImapError> {
+    let mut attempt = 0;
+    loop {
+        let opened = async {
+            let wire = connect(&endpoint.host, endpoint.port, &endpoint.security, timeouts).await?;
+            Session::open(wire, &endpoint.user, &endpoint.password).await
+        };
+        match opened.await {
+            Ok(session) => return Ok(session),
+            Err(error) if error.is_transient() && attempt + 1 < backoff.tries => {
+                tracing::warn!(endpoint = endpoint.url, attempt, %error, "connection_retry");
+                tokio::time::sleep(backoff.pause(attempt)).await;
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// An IMAP source.
+pub struct ImapSource {
+    endpoint: Endpoint,
+    timeouts: Timeouts,
+    backoff: Backoff,
+    room: Arc<Room>,
+    session: Option<Session>,
+}
+
+impl ImapSource {
+    /// Prepares a source; nothing is opened before it is needed.
+    pub fn new(endpoint: Endpoint, timeouts: Timeouts, backoff: Backoff, room: Arc<Room>) -> Self {
+        Self { endpoint, timeouts, backoff, room, session: None }
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, ImapError> {
+        if self.session.is_none() {
+            self.session = Some(open(&self.endpoint, self.timeouts, self.backoff).await?);
+        }
+        // The branch above has just filled it.
+        self.session.as_mut().ok_or_else(|| ImapError::Closed {
+            address: self.endpoint.url.clone(),
+            said: String::new(),
+        })
+    }
+}
+
+impl Source for ImapSource {
+    fn survey<'a>(
+        &'a mut self,
+        known: &'a dyn Known,
+    ) -> BoxFuture<'a, Result<Vec<SourceFolder>, EndpointError>> {
+        async move {
+            let mut attempt = 0;
+            loop {
+                let session = self.session().await?;
+                match survey::survey(session, known).await {
+                    Ok(folders) => return Ok(folders),
+                    Err(error) if error.is_transient() && attempt + 1 < self.backoff.tries => {
+                        tracing::warn!(attempt, %error, "survey_retry");
+                        self.session = None;
+                        tokio::time::sleep(self.backoff.pause(attempt)).await;
+                        attempt += 1;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn read(
+        &mut self,
+        work: Vec<FolderWork>,
+        out: mpsc::Sender<Delivery>,
+    ) -> BoxFuture<'_, Result<(), EndpointError>> {
+        async move { read::read(self, work, out).await.map_err(EndpointError::from) }.boxed()
+    }
+}

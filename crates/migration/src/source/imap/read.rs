@@ -1,0 +1,346 @@
+//! Reads messages: several commands in flight, a failing one halved until the message at fault
+//! stands alone.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use tokio::sync::mpsc;
+
+use super::ImapSource;
+use crate::imap::{Code, ImapError, Response, Status, Untagged, quote};
+use crate::model::Uid;
+use crate::payload::BodySink;
+use crate::source::{Delivery, FolderWork, Item, MissingReason};
+
+/// FETCH commands in flight.
+const WINDOW: usize = 3;
+/// Messages per FETCH.
+const CHUNK: usize = 128;
+/// Failures of one message alone before it is set aside.
+const STRIKES: u32 = 2;
+
+/// A FETCH to send.
+#[derive(Clone, Debug)]
+struct Job {
+    folder: usize,
+    uids: Vec<Uid>,
+    strikes: u32,
+}
+
+/// A command in flight.
+enum Sent {
+    Examine { tag: String, folder: usize },
+    Fetch { tag: String, job: Job, pending: BTreeSet<Uid>, bodiless: BTreeSet<Uid> },
+}
+
+impl Sent {
+    fn tag(&self) -> &str {
+        match self {
+            Self::Examine { tag, .. } | Self::Fetch { tag, .. } => tag,
+        }
+    }
+}
+
+struct Reader<'a> {
+    source: &'a mut ImapSource,
+    work: Vec<FolderWork>,
+    out: mpsc::Sender<Delivery>,
+    queue: VecDeque<Job>,
+    sent: VecDeque<Sent>,
+    left: HashMap<usize, usize>,
+    /// Folder that the last sent EXAMINE opens.
+    selected: Option<usize>,
+    /// Set once a delivery found nobody listening.
+    deaf: bool,
+    progress: bool,
+}
+
+/// Reads everything in `work`.
+pub(super) async fn read(
+    source: &mut ImapSource,
+    work: Vec<FolderWork>,
+    out: mpsc::Sender<Delivery>,
+) -> Result<(), ImapError> {
+    let mut queue = VecDeque::new();
+    let mut left = HashMap::new();
+    for (folder, part) in work.iter().enumerate() {
+        left.insert(folder, part.uids.len());
+        for uids in part.uids.chunks(CHUNK) {
+            queue.push_back(Job { folder, uids: uids.to_vec(), strikes: 0 });
+        }
+    }
+    let sent = VecDeque::new();
+    let mut reader = Reader {
+        source,
+        work,
+        out,
+        queue,
+        sent,
+        left,
+        selected: None,
+        deaf: false,
+        progress: false,
+    };
+    let mut failures = 0;
+    while !(reader.deaf || reader.queue.is_empty() && reader.sent.is_empty()) {
+        let Err(error) = reader.turn().await else { continue };
+        if !error.is_transient() {
+            return Err(error);
+        }
+        failures = if std::mem::take(&mut reader.progress) { 0 } else { failures + 1 };
+        if failures >= reader.source.backoff.tries {
+            return Err(error);
+        }
+        tracing::warn!(%error, failures, "source_reconnect");
+        reader.source.session = None;
+        reader.lose_connection(&error).await;
+        tokio::time::sleep(reader.source.backoff.pause(failures)).await;
+    }
+    Ok(())
+}
+
+impl Reader<'_> {
+    /// Sends what the window allows, then handles one response.
+    async fn turn(&mut self) -> Result<(), ImapError> {
+        self.fill_window().await?;
+        let sink = BodySink::Keep(std::sync::Arc::clone(&self.source.room));
+        let response = self.source.session().await?.next(&sink).await?;
+        match response {
+            Response::Untagged(Untagged::Fetch(item)) => self.fetched(*item).await,
+            Response::Untagged(Untagged::Status { code: Some(code), .. }) => {
+                self.check_validity(&code).await;
+            }
+            Response::Tagged { tag, status, text, .. } => {
+                let Some(sent) = self.sent.pop_front() else {
+                    return Err(self.unexpected(&tag));
+                };
+                if sent.tag() != tag {
+                    let error = self.unexpected(&tag);
+                    self.sent.push_front(sent);
+                    return Err(error);
+                }
+                self.ended(sent, status, &text).await;
+            }
+            Response::Continue | Response::Untagged(_) => {}
+        }
+        Ok(())
+    }
+
+    fn unexpected(&self, tag: &str) -> ImapError {
+        ImapError::Protocol {
+            address: self.source.endpoint.url.clone(),
+            reason: format!("{tag} ended out of turn"),
+        }
+    }
+
+    async fn fill_window(&mut self) -> Result<(), ImapError> {
+        let mut commands = Vec::new();
+        let mut planned = Vec::new();
+        while self.sent.len() + commands.len() < WINDOW {
+            let Some(job) = self.queue.front() else { break };
+            if self.selected != Some(job.folder) {
+                commands.push(format!("EXAMINE {}", quote(&self.work[job.folder].name)));
+                planned.push(Err(job.folder));
+                self.selected = Some(job.folder);
+            }
+            let Some(job) = self.queue.pop_front() else { break };
+            commands.push(format!(
+                "UID FETCH {} (UID FLAGS INTERNALDATE BODY.PEEK[])",
+                uid_set(&job.uids)
+            ));
+            planned.push(Ok(job));
+        }
+        if commands.is_empty() {
+            return Ok(());
+        }
+        let sent = match self.source.session().await {
+            Ok(session) => session.send_all(&commands).await,
+            Err(error) => Err(error),
+        };
+        let tags = match sent {
+            Ok(tags) => tags,
+            Err(error) => {
+                for job in planned.into_iter().rev().flatten() {
+                    self.queue.push_front(job);
+                }
+                return Err(error);
+            }
+        };
+        for (tag, plan) in tags.into_iter().zip(planned) {
+            self.sent.push_back(match plan {
+                Err(folder) => Sent::Examine { tag, folder },
+                Ok(job) => {
+                    let pending = job.uids.iter().copied().collect();
+                    Sent::Fetch { tag, job, pending, bodiless: BTreeSet::new() }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, delivery: Delivery, folder: usize) {
+        let whole = !matches!(delivery, Delivery::FolderEnd(_));
+        self.deaf |= self.out.send(delivery).await.is_err();
+        if let Some(left) = self.left.get_mut(&folder).filter(|_| whole) {
+            *left -= 1;
+            if *left == 0 {
+                let end = Delivery::FolderEnd(self.work[folder].index);
+                self.deaf |= self.out.send(end).await.is_err();
+            }
+        }
+    }
+
+    async fn fetched(&mut self, item: crate::imap::FetchItem) {
+        let Some(uid) = item.uid else { return };
+        let Some(Sent::Fetch { job, pending, bodiless, .. }) = self.sent.front_mut() else {
+            return;
+        };
+        let folder = job.folder;
+        let Some(payload) = item.body else {
+            if pending.contains(&uid) {
+                bodiless.insert(uid);
+            }
+            return;
+        };
+        if !pending.remove(&uid) {
+            return;
+        }
+        self.progress = true;
+        let (flags, date) = (item.flags.unwrap_or_default(), item.date);
+        let item = Item { uid, flags, date, payload };
+        self.deliver(Delivery::Item(self.work[folder].index, item), folder).await;
+    }
+
+    async fn check_validity(&mut self, code: &Code) {
+        let Some(Sent::Examine { folder, .. }) = self.sent.front() else { return };
+        let folder = *folder;
+        let expected = self.work[folder].validity;
+        if code.name == "UIDVALIDITY" && code.arguments.parse() != Ok(expected) {
+            let text = format!("UIDVALIDITY went from {expected} to {}", code.arguments);
+            self.give_up(folder, MissingReason::ValidityChanged, &text).await;
+        }
+    }
+
+    /// Reports every message of a folder that is still to come.
+    async fn give_up(&mut self, folder: usize, reason: MissingReason, text: &str) {
+        let mut uids = Vec::new();
+        for job in self.queue.iter().filter(|job| job.folder == folder) {
+            uids.extend_from_slice(&job.uids);
+        }
+        self.queue.retain(|job| job.folder != folder);
+        for sent in &mut self.sent {
+            if let Sent::Fetch { job, pending, .. } = sent
+                && job.folder == folder
+            {
+                uids.extend(std::mem::take(pending));
+            }
+        }
+        for uid in uids {
+            let index = self.work[folder].index;
+            self.deliver(Delivery::Missing(index, uid, reason, text.to_owned()), folder).await;
+        }
+    }
+
+    async fn ended(&mut self, sent: Sent, status: Status, text: &str) {
+        match sent {
+            Sent::Examine { folder, .. } => {
+                if status != Status::Ok {
+                    self.give_up(folder, MissingReason::FolderUnavailable, text).await;
+                }
+            }
+            Sent::Fetch { job, pending, bodiless, .. } if !pending.is_empty() => {
+                let vanished = status == Status::Ok && job.uids.len() == 1 && bodiless.is_empty();
+                if vanished {
+                    let index = self.work[job.folder].index;
+                    self.deliver(Delivery::Vanished(index, job.uids[0]), job.folder).await;
+                } else {
+                    self.halve(&job, pending, text).await;
+                }
+            }
+            Sent::Fetch { .. } => {}
+        }
+    }
+
+    /// Puts undelivered messages back in two halves; a single one gets a strike.
+    async fn halve(&mut self, job: &Job, pending: BTreeSet<Uid>, text: &str) {
+        let uids: Vec<Uid> = pending.into_iter().collect();
+        let folder = job.folder;
+        if let [uid] = uids[..] {
+            let strikes = job.strikes + 1;
+            if strikes > STRIKES {
+                let (index, reason) = (self.work[folder].index, MissingReason::Undeliverable);
+                self.progress = true;
+                let missing = Delivery::Missing(index, uid, reason, text.to_owned());
+                self.deliver(missing, folder).await;
+            } else {
+                self.queue.push_front(Job { folder, uids, strikes });
+            }
+            return;
+        }
+        // Halving is progress: it ends after a bounded number of steps.
+        self.progress = true;
+        let (first, second) = uids.split_at(uids.len() / 2);
+        for half in [second, first] {
+            self.queue.push_front(Job { folder, uids: half.to_vec(), strikes: 0 });
+        }
+    }
+
+    /// The connection broke: the command being answered is suspect, the others are sent again.
+    async fn lose_connection(&mut self, error: &ImapError) {
+        self.selected = None;
+        let mut suspect = None;
+        let mut innocent = Vec::new();
+        let examined = matches!(self.sent.front(), Some(Sent::Examine { .. }));
+        for sent in std::mem::take(&mut self.sent) {
+            if let Sent::Fetch { job, pending, .. } = sent
+                && !pending.is_empty()
+            {
+                if suspect.is_none() && !examined {
+                    suspect = Some((job, pending));
+                } else {
+                    let uids = pending.into_iter().collect();
+                    innocent.push(Job { uids, ..job });
+                }
+            }
+        }
+        for job in innocent.into_iter().rev() {
+            self.queue.push_front(job);
+        }
+        if let Some((job, pending)) = suspect {
+            self.halve(&job, pending, &error.to_string()).await;
+        }
+    }
+}
+
+/// Writes UIDs as `1:3,7`.
+pub(crate) fn uid_set(uids: &[Uid]) -> String {
+    let mut out = String::new();
+    let mut rest = uids;
+    while let Some(first) = rest.first() {
+        let mut length = 1;
+        while rest.get(length).is_some_and(|uid| *uid == rest[length - 1].wrapping_add(1)) {
+            length += 1;
+        }
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.push_str(&first.to_string());
+        if length > 1 {
+            out.push(':');
+            out.push_str(&rest[length - 1].to_string());
+        }
+        rest = &rest[length..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uid_set;
+
+    #[test]
+    fn sets_are_short() {
+        assert_eq!(uid_set(&[1, 2, 3, 7, 9, 10]), "1:3,7,9:10");
+        assert_eq!(uid_set(&[u32::MAX]), "4294967295");
+        assert_eq!(uid_set(&[]), "");
+    }
+}

@@ -1,0 +1,125 @@
+//! Where messages come from: one file per kind of source.
+//!
+//! A source is never written to.
+
+pub mod imap;
+
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+
+use crate::error::EndpointError;
+use crate::journal::Watermark;
+use crate::model::{FlagSet, FolderPath, InternalDate, Uid};
+use crate::payload::Payload;
+
+/// What a survey may skip, since the journal has it already.
+pub trait Known: Send + Sync {
+    /// UIDVALIDITY and state of a folder that was complete.
+    fn complete(&self, path: &FolderPath) -> Option<(u32, Watermark)>;
+}
+
+/// One message seen by a survey.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its flags.
+    pub flags: FlagSet,
+}
+
+/// What a survey says about a folder's messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Entries {
+    /// Nothing changed since the journalled state.
+    Unchanged,
+    /// Those that are new or whose flags changed.
+    Changed(Vec<Entry>),
+    /// All of them.
+    All(Vec<Entry>),
+}
+
+/// One folder of a source.
+#[derive(Clone, Debug)]
+pub struct SourceFolder {
+    /// Its path.
+    pub path: FolderPath,
+    /// Its name in the source's own writing.
+    pub name: String,
+    /// Its UIDVALIDITY.
+    pub validity: u32,
+    /// Its state before its messages were listed.
+    pub watermark: Watermark,
+    /// Whether the user subscribed to it.
+    pub subscribed: bool,
+    /// Its messages.
+    pub entries: Entries,
+    /// Why it cannot be read, if so.
+    pub unreadable: Option<String>,
+}
+
+/// Messages to read from one folder.
+#[derive(Clone, Debug)]
+pub struct FolderWork {
+    /// Index that deliveries carry.
+    pub index: usize,
+    /// Its name in the source's own writing.
+    pub name: String,
+    /// The UIDVALIDITY that the UIDs belong to.
+    pub validity: u32,
+    /// UIDs to read, ascending.
+    pub uids: Vec<Uid>,
+}
+
+/// A message on its way.
+#[derive(Debug)]
+pub struct Item {
+    /// UID at the source.
+    pub uid: Uid,
+    /// Flags when it was read.
+    pub flags: FlagSet,
+    /// INTERNALDATE.
+    pub date: Option<InternalDate>,
+    /// Its bytes.
+    pub payload: Payload,
+}
+
+/// What a source delivers.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A message of folder `index`.
+    Item(usize, Item),
+    /// A message of folder `index` that the source does not deliver.
+    Missing(usize, Uid, MissingReason, String),
+    /// A message of folder `index` that was deleted at the source meanwhile.
+    Vanished(usize, Uid),
+    /// Folder `index` has nothing more.
+    FolderEnd(usize),
+}
+
+/// Why a source does not deliver a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MissingReason {
+    /// The server fails on this very message.
+    Undeliverable,
+    /// The whole folder can no longer be opened.
+    FolderUnavailable,
+    /// The folder's UIDs changed meaning meanwhile.
+    ValidityChanged,
+}
+
+/// A kind of source.
+pub trait Source: Send {
+    /// Lists folders and messages.
+    fn survey<'a>(
+        &'a mut self,
+        known: &'a dyn Known,
+    ) -> BoxFuture<'a, Result<Vec<SourceFolder>, EndpointError>>;
+
+    /// Reads messages, folder after folder, into a bounded channel. Ends early, without error,
+    /// when nobody listens any more.
+    fn read(
+        &mut self,
+        work: Vec<FolderWork>,
+        out: mpsc::Sender<Delivery>,
+    ) -> BoxFuture<'_, Result<(), EndpointError>>;
+}

@@ -1,0 +1,259 @@
+//! An IMAP target.
+
+mod append;
+mod folders;
+
+use std::collections::VecDeque;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::{Ack, FlagChange, Target, TargetFolder, WantedFolder};
+use crate::account::Endpoint;
+use crate::error::EndpointError;
+use crate::imap::{Completion, ImapError, Response, Session, Status, Timeouts, Untagged, quote};
+use crate::matcher::Held;
+use crate::model::Uid;
+use crate::payload::BodySink;
+use crate::source::Item;
+use crate::source::imap::{Backoff, open};
+
+/// Most messages in one MULTIAPPEND.
+const MULTIAPPEND: usize = 128;
+/// Messages in flight when each is its own APPEND.
+const SINGLE_WINDOW: usize = 64;
+
+/// An IMAP target.
+pub struct ImapTarget {
+    endpoint: Endpoint,
+    timeouts: Timeouts,
+    backoff: Backoff,
+    session: Option<Session>,
+    in_flight: VecDeque<Flight>,
+}
+
+struct Flight {
+    tag: String,
+    count: usize,
+    /// An answer that came before it was asked for.
+    early: Option<Completion>,
+}
+
+impl ImapTarget {
+    /// Prepares a target; nothing is opened before it is needed.
+    pub fn new(endpoint: Endpoint, timeouts: Timeouts, backoff: Backoff) -> Self {
+        Self {
+            endpoint,
+            timeouts,
+            backoff,
+            session: None,
+            in_flight: VecDeque::new(),
+        }
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, ImapError> {
+        if self.session.is_none() {
+            self.in_flight.clear();
+            self.session = Some(open(&self.endpoint, self.timeouts, self.backoff).await?);
+        }
+        self.session.as_mut().ok_or_else(|| ImapError::Closed {
+            address: self.endpoint.url.clone(),
+            said: String::new(),
+        })
+    }
+
+    fn has(&self, capability: &str) -> bool {
+        self.session.as_ref().is_some_and(|session| session.capabilities().has(capability))
+    }
+
+    async fn change_flags_of(
+        &mut self,
+        name: &str,
+        changes: &[FlagChange],
+    ) -> Result<(), ImapError> {
+        let session = self.session().await?;
+        let done = session.run(&format!("SELECT {}", quote(name)), |_| {}).await?;
+        if done.status != Status::Ok {
+            return Err(session.refused("SELECT", &done));
+        }
+        let mut commands = Vec::new();
+        for change in changes {
+            for (sign, flags) in [('+', &change.add), ('-', &change.remove)] {
+                if !flags.is_empty() {
+                    commands.push(format!("UID STORE {} {sign}FLAGS.SILENT ({flags})", change.uid));
+                }
+            }
+        }
+        let ended = crate::source::imap::pipeline(session, &commands, |_, _| {}).await?;
+        self.deselect().await?;
+        let session = self.session().await?;
+        match ended.iter().find(|end| end.status == Status::Bad) {
+            Some(bad) => Err(session.refused("STORE", bad)),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves the selected folder without expunging anything.
+    async fn deselect(&mut self) -> Result<(), ImapError> {
+        let unselect = self.has("UNSELECT");
+        let session = self.session().await?;
+        if unselect {
+            session.run("UNSELECT", |_| {}).await?;
+        } else {
+            // CLOSE would expunge what SELECT opened; a read-only EXAMINE first prevents it.
+            session.run("EXAMINE INBOX", |_| {}).await?;
+            session.run("CLOSE", |_| {}).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_back(
+        &mut self,
+        name: &str,
+        set: &str,
+        wanted: impl Fn(Uid) -> bool,
+    ) -> Result<Vec<Held>, ImapError> {
+        let session = self.session().await?;
+        let done = session.run(&format!("EXAMINE {}", quote(name)), |_| {}).await?;
+        if done.status != Status::Ok {
+            return Err(session.refused("EXAMINE", &done));
+        }
+        let mut held = Vec::new();
+        let command = format!("UID FETCH {set} (UID FLAGS INTERNALDATE BODY.PEEK[])");
+        let done = session
+            .run(&command, |untagged| {
+                if let Untagged::Fetch(item) = untagged
+                    && let (Some(uid), Some(body)) = (item.uid, item.body)
+                    && wanted(uid)
+                {
+                    held.push(Held {
+                        uid,
+                        hash: body.hash,
+                        size: body.size,
+                        flags: item.flags.unwrap_or_default(),
+                        date: item.date,
+                    });
+                }
+            })
+            .await?;
+        if done.status != Status::Ok {
+            return Err(session.refused("FETCH", &done));
+        }
+        self.deselect().await?;
+        Ok(held)
+    }
+
+    async fn next_ack(&mut self) -> Result<Ack, ImapError> {
+        let address = self.endpoint.url.clone();
+        let Some(flight) = self.in_flight.pop_front() else {
+            let reason = "no batch is waiting for an answer".to_owned();
+            return Err(ImapError::Protocol { address, reason });
+        };
+        let session = self.session().await?;
+        let done = match flight.early {
+            Some(done) => done,
+            None => loop {
+                match session.next(&BodySink::HashOnly).await? {
+                    Response::Tagged { tag, status, code, text } if tag == flight.tag => {
+                        break Completion { tag, status, code, text };
+                    }
+                    Response::Tagged { tag, .. } => {
+                        return Err(session.protocol(format!("{tag} ended out of turn")));
+                    }
+                    Response::Continue | Response::Untagged(_) => {}
+                }
+            },
+        };
+        Ok(append::ack(&done, flight.count))
+    }
+}
+
+impl Target for ImapTarget {
+    fn prepare<'a>(
+        &'a mut self,
+        wanted: &'a [WantedFolder],
+    ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>> {
+        async move {
+            let session = self.session().await?;
+            folders::prepare(session, wanted).await.map_err(EndpointError::from)
+        }
+        .boxed()
+    }
+
+    fn state<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<TargetFolder, EndpointError>> {
+        async move {
+            let session = self.session().await?;
+            folders::state(session, name).await.map_err(EndpointError::from)
+        }
+        .boxed()
+    }
+
+    fn read_above<'a>(
+        &'a mut self,
+        name: &'a str,
+        above: Uid,
+    ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>> {
+        async move {
+            let set = format!("{}:*", above.saturating_add(1));
+            // `n:*` names the last message even when its UID is below n.
+            let wanted = |uid| uid > above;
+            self.read_back(name, &set, wanted).await.map_err(EndpointError::from)
+        }
+        .boxed()
+    }
+
+    fn read_these<'a>(
+        &'a mut self,
+        name: &'a str,
+        uids: &'a [Uid],
+    ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>> {
+        async move {
+            let set = crate::source::imap::uid_set(uids);
+            let wanted = |uid| uids.binary_search(&uid).is_ok();
+            self.read_back(name, &set, wanted).await.map_err(EndpointError::from)
+        }
+        .boxed()
+    }
+
+    fn submit<'a>(
+        &'a mut self,
+        name: &'a str,
+        batch: &'a [Item],
+    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+        async move { self.send_batch(name, batch).await.map_err(EndpointError::from) }.boxed()
+    }
+
+    fn acknowledge(&mut self) -> BoxFuture<'_, Result<Ack, EndpointError>> {
+        async move { self.next_ack().await.map_err(EndpointError::from) }.boxed()
+    }
+
+    fn window(&self) -> usize {
+        match (self.has("LITERAL+"), self.has("MULTIAPPEND")) {
+            (true, true) => 2,
+            (true, false) => SINGLE_WINDOW,
+            (false, _) => 1,
+        }
+    }
+
+    fn batch_limit(&self) -> usize {
+        if self.has("MULTIAPPEND") { MULTIAPPEND } else { 1 }
+    }
+
+    fn change_flags<'a>(
+        &'a mut self,
+        name: &'a str,
+        changes: &'a [FlagChange],
+    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+        async move { self.change_flags_of(name, changes).await.map_err(EndpointError::from) }
+            .boxed()
+    }
+
+    fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>> {
+        async move {
+            self.session = None;
+            self.session().await?;
+            Ok(())
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,114 @@
+//! Where messages go: one file per kind of target.
+//!
+//! A target only ever gains messages, folders, flags and subscriptions.
+
+pub mod imap;
+
+use futures::future::BoxFuture;
+
+use crate::error::EndpointError;
+use crate::matcher::Held;
+use crate::model::{FlagSet, FolderPath, Uid};
+use crate::source::Item;
+
+/// A folder at the target.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TargetFolder {
+    /// Its name in the target's own writing.
+    pub name: String,
+    /// Its UIDVALIDITY.
+    pub validity: u32,
+    /// Its UIDNEXT.
+    pub uid_next: u32,
+    /// Messages in it.
+    pub messages: u32,
+}
+
+/// A folder that the target must have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WantedFolder {
+    /// Its path at the source.
+    pub path: FolderPath,
+    /// Its name at the target when an earlier run chose one.
+    pub name: Option<String>,
+    /// Whether to subscribe to it.
+    pub subscribe: bool,
+}
+
+/// A batch's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ack {
+    /// All are stored; the UIDs, in order, when the target tells them.
+    Stored(Option<Vec<Uid>>),
+    /// None is stored.
+    Refused {
+        /// The server's code, such as `OVERQUOTA`.
+        code: String,
+        /// The server's words.
+        said: String,
+    },
+}
+
+/// A change of flags on one message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlagChange {
+    /// The message at the target.
+    pub uid: Uid,
+    /// Flags to set.
+    pub add: FlagSet,
+    /// Flags to clear.
+    pub remove: FlagSet,
+}
+
+/// A kind of target.
+pub trait Target: Send {
+    /// Makes the wanted folders exist; the answer is in the same order. An inner error concerns
+    /// one folder.
+    fn prepare<'a>(
+        &'a mut self,
+        wanted: &'a [WantedFolder],
+    ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>>;
+
+    /// A folder's present state.
+    fn state<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<TargetFolder, EndpointError>>;
+
+    /// Reads back the messages with UIDs above `above`.
+    fn read_above<'a>(
+        &'a mut self,
+        name: &'a str,
+        above: Uid,
+    ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>>;
+
+    /// Reads back the messages with these UIDs; those that are gone are left out.
+    fn read_these<'a>(
+        &'a mut self,
+        name: &'a str,
+        uids: &'a [Uid],
+    ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>>;
+
+    /// Sends a batch for one folder without waiting for its answer.
+    fn submit<'a>(
+        &'a mut self,
+        name: &'a str,
+        batch: &'a [Item],
+    ) -> BoxFuture<'a, Result<(), EndpointError>>;
+
+    /// Waits for the answer to the oldest batch.
+    fn acknowledge(&mut self) -> BoxFuture<'_, Result<Ack, EndpointError>>;
+
+    /// Batches that may wait for an answer at once.
+    fn window(&self) -> usize;
+
+    /// Messages that one batch may hold.
+    fn batch_limit(&self) -> usize;
+
+    /// Changes flags in one folder; messages that are gone are left alone.
+    fn change_flags<'a>(
+        &'a mut self,
+        name: &'a str,
+        changes: &'a [FlagChange],
+    ) -> BoxFuture<'a, Result<(), EndpointError>>;
+
+    /// Opens the connection anew; batches in flight are forgotten.
+    fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>>;
+}

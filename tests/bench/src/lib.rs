@@ -1,0 +1,9 @@
+//! Real corpora, private mail servers and delays to test and measure the migration with.
+//!
+//! Owns: mailboxes built from real messages, Dovecots of its own on loopback, a proxy that adds
+//! a round trip, the rounds of the benchmark.
+//! Must not know: how the migration engine works inside; it runs the product through its door.
+
+pub mod corpus;
+pub mod dovecot;
+pub mod seeds;
