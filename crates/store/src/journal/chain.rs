@@ -68,7 +68,6 @@ pub(super) fn instant(at: Timestamp) -> String {
 }
 
 /// [`instant`] for serde.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub(super) fn six_decimals<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&instant(*at))
 }
