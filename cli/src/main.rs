@@ -7,6 +7,7 @@ mod app;
 mod commands;
 mod errors;
 mod globals;
+mod input;
 mod kube;
 mod language;
 mod printer;

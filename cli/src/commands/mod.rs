@@ -7,22 +7,27 @@ use clap::Subcommand;
 
 use crate::{errors::CliError, globals::Context, language::French};
 
+pub mod collectivity;
 pub mod completion;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Open, show, suspend and end the spaces of local authorities
+    #[command(subcommand)]
+    Collectivity(collectivity::Command),
     /// Print a completion script for a shell
     Completion(completion::Args),
 }
 
 /// The French helps of every command.
-pub const FRENCH: &[&[French]] = &[completion::FRENCH];
+pub const FRENCH: &[&[French]] = &[collectivity::FRENCH, completion::FRENCH];
 
 impl Command {
     /// Runs the command.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
+            Self::Collectivity(command) => command.run(context).await,
             Self::Completion(args) => args.run(context),
         }
     }
