@@ -1,0 +1,22 @@
+//! Where the mail pod's volumes are mounted; the servers' configuration names the same places.
+
+/// The ConfigMap with `dovecot.conf`, `exim.conf` and `domains`.
+pub const CONFIG: &str = "/etc/melouvert";
+/// The Secret with what the servers must not show: database password, administration key.
+pub const SECRETS: &str = "/etc/melouvert-secrets";
+/// The servers' certificate: `tls.crt`, `tls.key`, `ca.crt`.
+pub const TLS: &str = "/tls";
+/// The certificate shown to the outbound relay: `tls.crt`, `tls.key`, `ca.crt`.
+pub const CLIENT_TLS: &str = "/client-tls";
+/// Mail-signing keys: `ed25519.pem` and, later, `rsa.pem`.
+pub const DKIM: &str = "/dkim";
+/// Sockets of Dovecot, shared with Exim for its passwords.
+pub const DOVECOT_RUN: &str = "/run/dovecot";
+/// Dovecot's state that a restart may lose.
+pub const DOVECOT_STATE: &str = "/run/dovecot-state";
+/// Mailboxes, on the tenant's volume.
+pub const MAIL: &str = "/srv/mail";
+/// Exim's queue, on the tenant's volume: an accepted message survives its pod.
+pub const SPOOL: &str = "/srv/exim";
+/// Scratch.
+pub const TMP: &str = "/tmp";

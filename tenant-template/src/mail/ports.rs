@@ -1,0 +1,16 @@
+//! Ports on which the mail pod listens, and those that it calls; all above 1024.
+
+/// IMAP over TLS.
+pub const IMAPS: u16 = 1993;
+/// Submission over TLS (RFC 8314).
+pub const SUBMISSIONS: u16 = 1465;
+/// Submission with STARTTLS (RFC 6409).
+pub const SUBMISSION: u16 = 1587;
+/// ManageSieve (RFC 5804).
+pub const SIEVE: u16 = 4190;
+/// Mail from the inbound relay.
+pub const SMTP: u16 = 1025;
+/// Dovecot's administration interface, for the operator.
+pub const DOVEADM: u16 = 8081;
+/// The outbound relay's pod.
+pub const RELAY_OUT: u16 = 1587;

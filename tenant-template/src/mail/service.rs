@@ -1,0 +1,40 @@
+//! The tenant's mail Service: standard ports outside, unprivileged ones inside.
+
+use k8s_openapi::{
+    api::core::v1::{Service, ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+
+use crate::{Object, meta::Place};
+
+use super::{NAME, ports};
+
+/// `(name, Service port, pod port)`.
+const PORTS: [(&str, i32, u16); 6] = [
+    ("imaps", 993, ports::IMAPS),
+    ("submissions", 465, ports::SUBMISSIONS),
+    ("submission", 587, ports::SUBMISSION),
+    ("sieve", 4190, ports::SIEVE),
+    ("smtp", 1025, ports::SMTP),
+    ("doveadm", 8081, ports::DOVEADM),
+];
+
+pub(crate) fn render(place: &Place<'_>) -> Object {
+    let ports = PORTS.map(|(name, port, target)| ServicePort {
+        name: Some(name.into()),
+        port,
+        protocol: Some("TCP".into()),
+        target_port: Some(IntOrString::Int(target.into())),
+        ..ServicePort::default()
+    });
+    Object::of(&Service {
+        metadata: place.meta(NAME),
+        spec: Some(ServiceSpec {
+            type_: Some("ClusterIP".into()),
+            selector: Some(place.labels()),
+            ports: Some(ports.into()),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    })
+}

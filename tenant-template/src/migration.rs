@@ -1,0 +1,286 @@
+//! A migration's Job and what it needs: state, trust, a token, and egress to the source alone.
+
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Container, PodSpec, PodTemplateSpec, ProjectedVolumeSource,
+            ServiceAccountTokenProjection, Volume, VolumeProjection,
+        },
+    },
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
+use melouvert_api::{
+    labels::{self, component},
+    migration::Source,
+};
+use melouvert_domain::{NamespaceName, ResourceName, Siren};
+
+use crate::{
+    Object, Wave, certificates,
+    mail::{claim, ports},
+    meta::{Place, Strings, matching},
+    network::{self, PLATFORM_API_PORT},
+    pod::{
+        self, MEBI, Share, claim_volume, config_volume, mount, read_only, scratch, secret_volume,
+    },
+};
+
+/// The longest name of a Migration: its Job is named `migration-<name>-<run>` and a Job's name has
+/// at most 63 characters.
+pub const MIGRATION_NAME_MAXIMUM: usize = 42;
+/// The audience of the Job's token: the platform API accepts it, the Kubernetes API does not.
+pub const TOKEN_AUDIENCE: &str = "melouvert";
+/// How long a token is good for, in seconds; kubelet renews it before.
+const TOKEN_SECONDS: i64 = 3600;
+/// The size of the volume with a migration's journal, in bytes.
+pub(crate) const STATE_BYTES: u64 = 1024 * MEBI;
+/// Processor time of a Job at most, in thousandths of a core.
+pub(crate) const CPU_LIMIT_MILLIS: u64 = 1000;
+/// The greatest number of accounts copied at once, as the resource's schema has it.
+const JOBS_MAXIMUM: u32 = 32;
+
+const CONFIG: &str = "/etc/melouvert";
+const TOKEN: &str = "/var/run/melouvert";
+
+/// A migration whose every field was checked.
+#[derive(Debug, Clone)]
+pub struct ValidatedMigration {
+    /// The UID of the Migration: its objects go with it.
+    pub uid: String,
+    /// Its name, at most [`MIGRATION_NAME_MAXIMUM`] characters.
+    pub name: ResourceName,
+    /// Which run, from its spec.
+    pub run: u32,
+    /// The tenant.
+    pub siren: Siren,
+    /// The tenant's namespace.
+    pub namespace: NamespaceName,
+    /// The legacy server.
+    pub source: Source,
+    /// The Secret with `accounts.csv`.
+    pub accounts_secret: String,
+    /// How many accounts are copied at once.
+    pub jobs: u32,
+    /// The region's root, PEM.
+    pub root_pem: String,
+    /// The image with `melouvert`.
+    pub image: String,
+    /// The StorageClass of its state; the cluster's default when absent.
+    pub storage_class: Option<String>,
+    /// Where name servers answer; kube-dns when empty.
+    pub dns_cidrs: Vec<String>,
+    /// The namespace of the platform API.
+    pub system_namespace: String,
+}
+
+impl ValidatedMigration {
+    /// The name of what all runs share: policy, ConfigMap and volume.
+    pub fn shared_name(&self) -> String {
+        format!("migration-{}", self.name)
+    }
+
+    /// The name of this run's Job.
+    pub fn job_name(&self) -> String {
+        format!("migration-{}-{}", self.name, self.run)
+    }
+}
+
+/// The objects of one run. Applying them again changes nothing; a raised run makes another Job over
+/// the same state.
+pub fn render_migration(migration: &ValidatedMigration) -> Vec<Wave> {
+    let place = Place {
+        namespace: Some(migration.namespace.as_str()),
+        siren: Some(&migration.siren),
+        component: component::MIGRATION,
+        owner: Some(owner(migration)),
+    };
+    let shared = migration.shared_name();
+    let size = format!("{}Mi", STATE_BYTES / MEBI);
+    let state = claim(&place, &shared, size, migration.storage_class.clone());
+    vec![
+        Wave {
+            name: "border",
+            objects: vec![
+                policy(migration, &place),
+                Object::of(&place.config_map(&shared, files(migration))),
+            ],
+        },
+        Wave {
+            name: "job",
+            objects: vec![Object::of(&state), Object::of(&job(migration, &place))],
+        },
+    ]
+}
+
+/// The most memory that a Job copying `jobs` accounts at once may take, in bytes: 64 MiB and 32 MiB
+/// for each.
+pub(crate) fn memory_limit(jobs: u32) -> u64 {
+    (64 + 32 * u64::from(jobs.clamp(1, JOBS_MAXIMUM))) * MEBI
+}
+
+fn owner(migration: &ValidatedMigration) -> OwnerReference {
+    OwnerReference {
+        api_version: format!("{}/{}", melouvert_api::GROUP, melouvert_api::VERSION),
+        kind: "Migration".into(),
+        name: migration.name.to_string(),
+        uid: migration.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: None,
+    }
+}
+
+fn policy(migration: &ValidatedMigration, place: &Place<'_>) -> Object {
+    let mail = k8s_openapi::api::networking::v1::NetworkPolicyPeer {
+        pod_selector: Some(matching([(labels::COMPONENT, component::MAIL)])),
+        ..Default::default()
+    };
+    let system = migration.system_namespace.as_str();
+    let operator = network::pods_of(system, (labels::COMPONENT, component::OPERATOR));
+    let source = &migration.source;
+    let cidrs = source.cidrs.iter().map(|cidr| network::block(cidr));
+    let egress = vec![
+        network::dns(&migration.dns_cidrs),
+        network::to(vec![mail], &[ports::IMAPS]),
+        network::to(cidrs.collect(), &[source.port]),
+        network::to(vec![operator], &[PLATFORM_API_PORT]),
+    ];
+    let pods = matching([
+        (labels::COMPONENT, component::MIGRATION),
+        (MIGRATION, migration.name.as_str()),
+    ]);
+    network::policy(place, &migration.shared_name(), pods, vec![], egress)
+}
+
+/// The label of a migration's pods with its name: another migration's source stays out of reach.
+const MIGRATION: &str = "melouvert.fr/migration";
+
+fn files(migration: &ValidatedMigration) -> Strings {
+    let mut files = Strings::from([("ca.crt".to_owned(), migration.root_pem.clone())]);
+    if let Some(ca) = &migration.source.ca {
+        files.insert("source-ca.pem".into(), ca.clone());
+    }
+    files
+}
+
+fn job(migration: &ValidatedMigration, place: &Place<'_>) -> Job {
+    let mut labels = place.labels();
+    labels.insert(MIGRATION.into(), migration.name.to_string());
+    Job {
+        metadata: place.meta(&migration.job_name()),
+        spec: Some(JobSpec {
+            backoff_limit: Some(3),
+            completions: Some(1),
+            parallelism: Some(1),
+            // Two workers on one state would only refuse each other.
+            pod_replacement_policy: Some("Failed".into()),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod_spec(migration)),
+            },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+fn pod_spec(migration: &ValidatedMigration) -> PodSpec {
+    let shared = migration.shared_name();
+    PodSpec {
+        service_account_name: Some(component::MIGRATION.into()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        restart_policy: Some("Never".into()),
+        termination_grace_period_seconds: Some(10),
+        security_context: Some(pod::pod_security()),
+        containers: vec![worker(migration)],
+        volumes: Some(vec![
+            claim_volume("state", &shared),
+            config_volume("config", &shared),
+            secret_volume("accounts", &migration.accounts_secret, &["accounts.csv"]),
+            token_volume(),
+            scratch("tmp", 256, false),
+        ]),
+        ..PodSpec::default()
+    }
+}
+
+fn token_volume() -> Volume {
+    Volume {
+        name: "token".into(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: Some(0o440),
+            sources: Some(vec![VolumeProjection {
+                service_account_token: Some(ServiceAccountTokenProjection {
+                    audience: Some(TOKEN_AUDIENCE.into()),
+                    expiration_seconds: Some(TOKEN_SECONDS),
+                    path: "token".into(),
+                }),
+                ..VolumeProjection::default()
+            }]),
+        }),
+        ..Volume::default()
+    }
+}
+
+fn worker(migration: &ValidatedMigration) -> Container {
+    let share = Share {
+        cpu_request_millis: 50,
+        cpu_limit_millis: CPU_LIMIT_MILLIS,
+        memory_request: 64 * MEBI,
+        memory_limit: memory_limit(migration.jobs),
+        disk_request: 16 * MEBI,
+        disk_limit: 320 * MEBI,
+    };
+    Container {
+        name: "worker".into(),
+        image: Some(migration.image.clone()),
+        image_pull_policy: Some("IfNotPresent".into()),
+        command: Some(vec!["melouvert".into()]),
+        args: Some(arguments(migration)),
+        resources: Some(share.requirements()),
+        security_context: Some(pod::container_security()),
+        volume_mounts: Some(vec![
+            mount("state", "/state"),
+            mount("tmp", "/tmp"),
+            read_only("config", CONFIG),
+            read_only("accounts", "/accounts"),
+            read_only("token", TOKEN),
+        ]),
+        ..Container::default()
+    }
+}
+
+fn arguments(migration: &ValidatedMigration) -> Vec<String> {
+    let source = &migration.source;
+    let mut all = vec!["migrate".to_owned(), "worker".to_owned()];
+    let mut option = |name: &str, value: String| all.extend([format!("--{name}"), value]);
+    option("accounts", "/accounts/accounts.csv".into());
+    option("source-host", source.host.clone());
+    option("source-port", source.port.to_string());
+    if source.ca.is_some() {
+        option("source-ca", format!("{CONFIG}/source-ca.pem"));
+    }
+    let mail = certificates::mail_host(&migration.namespace);
+    option("target", format!("{mail}:993"));
+    option("target-ca", format!("{CONFIG}/ca.crt"));
+    option("state", "/state".into());
+    option("jobs", migration.jobs.to_string());
+    let system = &migration.system_namespace;
+    option(
+        "api",
+        format!("https://melouvert-api.{system}.svc.cluster.local:443"),
+    );
+    option("api-ca", format!("{CONFIG}/ca.crt"));
+    option("token-file", format!("{TOKEN}/token"));
+    option("siren", migration.siren.to_string());
+    option("name", migration.name.to_string());
+    option("run", migration.run.to_string());
+    if source.allow_cleartext {
+        all.push("--allow-cleartext".into());
+    }
+    all
+}
