@@ -15,4 +15,5 @@ pub mod health;
 pub mod leader;
 pub mod metrics;
 pub mod observe;
+pub mod platform;
 pub mod settings;

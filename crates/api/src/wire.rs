@@ -17,11 +17,6 @@ pub const AUDIENCE: &str = "melouvert";
 pub const IMPORT_MAX: usize = 5_000;
 /// How many journal entries one page may carry.
 pub const JOURNAL_PAGE_MAX: u32 = 1_000;
-/// The shortest password that is accepted, in characters (ANSSI-PG-078: 12 and more).
-pub const PASSWORD_MIN: usize = 12;
-/// The longest password that is accepted, in bytes.
-pub const PASSWORD_MAX: usize = 256;
-
 /// A password in clear; it never shows in a log.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -59,6 +54,10 @@ pub struct Agent {
     pub enabled: bool,
     /// `agent`, or `system` for `postmaster`.
     pub kind: String,
+    /// Whether a password was set.
+    pub has_password: bool,
+    /// Since when, RFC 3339.
+    pub created_at: String,
 }
 
 /// The agents of a tenant.

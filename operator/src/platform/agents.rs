@@ -1,0 +1,251 @@
+//! `agents`: list, add, import, set a password, remove.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use melouvert_api::wire::{
+    AddedAgent, AddedAgents, Agent, AgentList, IMPORT_MAX, ImportAgents, NewAgent, PasswordSet,
+    RemovedAgent, SetPassword,
+};
+use melouvert_domain::{EmailAddress, Lifecycle};
+use melouvert_store::{self as store, AgentKind, StoreError};
+
+use super::{
+    authenticate::User,
+    authorize::Resource,
+    error::ApiError,
+    extract::Body,
+    new_agent::{self, Candidate, Flaw},
+    passwords::{self, Chosen},
+    state::Platform,
+    tenant::Tenant,
+};
+
+/// `GET /v1/tenants/{siren}/agents`.
+pub async fn list(
+    State(platform): State<Arc<Platform>>,
+    Path(siren): Path<String>,
+    user: User,
+) -> Result<Json<AgentList>, ApiError> {
+    let tenant = platform
+        .enter(&user, "list", Resource::Agents, &siren)
+        .await?;
+    let limit = tenant.limits()?.agents;
+    let agents = tenant.store.agents().await?;
+    Ok(Json(AgentList {
+        agents: agents.iter().map(wire).collect(),
+        limit,
+    }))
+}
+
+/// `POST /v1/tenants/{siren}/agents`.
+pub async fn add(
+    State(platform): State<Arc<Platform>>,
+    Path(siren): Path<String>,
+    user: User,
+    Body(new): Body<NewAgent>,
+) -> Result<(StatusCode, Json<AddedAgent>), ApiError> {
+    let tenant = platform
+        .enter(&user, "create", Resource::Agents, &siren)
+        .await?;
+    let limits = open(&tenant)?.limits()?;
+    let candidate =
+        new_agent::check(&new, &tenant.object.spec.domains, limits).map_err(|flaws| {
+            flaws
+                .into_iter()
+                .next()
+                .map_or_else(|| ApiError::bad_request(""), Flaw::into)
+        })?;
+    let hash = platform.hash(&[&candidate.password]).await?;
+    let row = row(&candidate, hash.into_iter().next());
+    let agent = tenant
+        .store
+        .agent_add(&row, limits.agents.into(), &tenant.actor)
+        .await?;
+    let added = AddedAgent {
+        agent: wire(&agent),
+        password: candidate.password.shown(),
+    };
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+/// `POST /v1/tenants/{siren}/agents:import`: all or none.
+pub async fn import(
+    State(platform): State<Arc<Platform>>,
+    Path(siren): Path<String>,
+    user: User,
+    Body(ImportAgents { agents: new }): Body<ImportAgents>,
+) -> Result<(StatusCode, Json<AddedAgents>), ApiError> {
+    let tenant = platform
+        .enter(&user, "create", Resource::Agents, &siren)
+        .await?;
+    let limits = open(&tenant)?.limits()?;
+    if new.len() > IMPORT_MAX {
+        return Err(too_many(new.len()));
+    }
+    let present = tenant.store.agents().await?;
+    let taken: Vec<EmailAddress> = present.iter().map(|a| a.address.clone()).collect();
+    let candidates = new_agent::check_all(&new, &tenant.object.spec.domains, limits, &taken)
+        .map_err(ApiError::bad_lines)?;
+    // Asked before the hashes, which take time; the transaction asks again.
+    let used = present
+        .iter()
+        .filter(|a| a.kind == AgentKind::Agent)
+        .count() as u64;
+    if used + candidates.len() as u64 > u64::from(limits.agents) {
+        return Err(StoreError::LimitReached {
+            limit: limits.agents.into(),
+            used,
+            requested: candidates.len() as u64,
+        }
+        .into());
+    }
+    let passwords: Vec<&Chosen> = candidates.iter().map(|c| &c.password).collect();
+    let hashes = platform.hash(&passwords).await?;
+    let rows: Vec<store::NewAgent> = candidates
+        .iter()
+        .zip(hashes)
+        .map(|(candidate, hash)| row(candidate, Some(hash)))
+        .collect();
+    tenant
+        .store
+        .agents_import(&rows, limits.agents.into(), &tenant.actor)
+        .await?;
+    let after: BTreeMap<EmailAddress, store::Agent> = tenant
+        .store
+        .agents()
+        .await?
+        .into_iter()
+        .map(|agent| (agent.address.clone(), agent))
+        .collect();
+    let agents = candidates
+        .iter()
+        .filter_map(|candidate| {
+            Some(AddedAgent {
+                agent: wire(after.get(&candidate.address)?),
+                password: candidate.password.shown(),
+            })
+        })
+        .collect();
+    Ok((StatusCode::CREATED, Json(AddedAgents { agents })))
+}
+
+/// `PUT /v1/tenants/{siren}/agents/{address}/password`.
+pub async fn set_password(
+    State(platform): State<Arc<Platform>>,
+    Path((siren, address)): Path<(String, String)>,
+    user: User,
+    Body(SetPassword { password }): Body<SetPassword>,
+) -> Result<Json<PasswordSet>, ApiError> {
+    let tenant = platform
+        .enter_for(&user, "update", Resource::Agents, &siren, Some(&address))
+        .await?;
+    let address = parse(&address)?;
+    let chosen = Chosen::of(password.as_ref(), &address).map_err(|error| {
+        let (fr, en) = passwords::flaw(&error);
+        ApiError::from(Flaw {
+            column: "password",
+            fr,
+            en,
+        })
+    })?;
+    // Known before the hash is computed: nobody makes the platform work for a mailbox of no one.
+    tenant.store.agent(&address).await?;
+    for hash in platform.hash(&[&chosen]).await? {
+        tenant
+            .store
+            .agent_set_password(&address, &hash, &tenant.actor)
+            .await?;
+    }
+    Ok(Json(PasswordSet {
+        address: address.to_string(),
+        password: chosen.shown(),
+    }))
+}
+
+/// `DELETE /v1/tenants/{siren}/agents/{address}`: the mail stays on the tenant's volume.
+pub async fn remove(
+    State(platform): State<Arc<Platform>>,
+    Path((siren, address)): Path<(String, String)>,
+    user: User,
+) -> Result<Json<RemovedAgent>, ApiError> {
+    let tenant = platform
+        .enter_for(&user, "delete", Resource::Agents, &siren, Some(&address))
+        .await?;
+    let address = parse(&address)?;
+    tenant.store.agent_remove(&address, &tenant.actor).await?;
+    Ok(Json(RemovedAgent {
+        address: address.to_string(),
+        mailbox_kept: true,
+    }))
+}
+
+/// Refuses new agents in a space that ends.
+fn open(tenant: &Tenant) -> Result<&Tenant, ApiError> {
+    if Lifecycle::from(tenant.object.spec.lifecycle) != Lifecycle::Terminating {
+        return Ok(tenant);
+    }
+    Err(ApiError::conflict(
+        "TenantTerminating",
+        (
+            "cette collectivité est en cours de fermeture",
+            "this collectivity is being closed",
+        ),
+        (
+            "annulez d'abord la fermeture : melouvert collectivity undelete",
+            "cancel the closure first: melouvert collectivity undelete",
+        ),
+    ))
+}
+
+fn too_many(found: usize) -> ApiError {
+    ApiError::invalid(
+        "agents",
+        (
+            &format!("{found} agents en un seul import : au plus {IMPORT_MAX}"),
+            &format!("{found} agents in one import: at most {IMPORT_MAX}"),
+        ),
+        ("coupez le fichier en plusieurs", "split the file"),
+    )
+}
+
+fn parse(address: &str) -> Result<EmailAddress, ApiError> {
+    address.parse().map_err(|error| {
+        ApiError::invalid(
+            "address",
+            (
+                &format!("{address:?} n'est pas une adresse : nom@domaine attendu"),
+                &format!("{error}"),
+            ),
+            ("vérifiez l'adresse", "check the address"),
+        )
+    })
+}
+
+fn row(candidate: &Candidate, password_hash: Option<store::PasswordHash>) -> store::NewAgent {
+    store::NewAgent {
+        address: candidate.address.clone(),
+        display_name: candidate.name.clone(),
+        quota: candidate.quota,
+        password_hash,
+    }
+}
+
+fn wire(agent: &store::Agent) -> Agent {
+    Agent {
+        address: agent.address.to_string(),
+        name: agent.display_name.clone(),
+        quota_bytes: agent.quota.bytes(),
+        enabled: agent.enabled,
+        kind: match agent.kind {
+            AgentKind::Agent => "agent".into(),
+            AgentKind::System => "system".into(),
+        },
+        has_password: agent.has_password,
+        created_at: agent.created_at.to_string(),
+    }
+}

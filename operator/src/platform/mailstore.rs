@@ -1,0 +1,232 @@
+//! What mailboxes hold, asked of the tenant's Dovecot over its HTTP administration, with TLS.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use melouvert_domain::NamespaceName;
+use rustls_pki_types::{InvalidDnsNameError, ServerName};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::tls::{self, TlsError};
+
+const PORT: u16 = 8081;
+/// The Secret and key of the administration's password.
+const SECRET: &str = "mail-db";
+const KEY: &str = "doveadm-api-key";
+/// For one tenant's answer as a whole.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Commands in one request: Dovecot runs them one after the other.
+const BATCH: usize = 200;
+const ANSWER_MAX: usize = 4 << 20;
+
+/// What a mailbox holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Bytes.
+    pub bytes: u64,
+    /// Messages.
+    pub messages: u64,
+}
+
+/// Why the use of mailboxes is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum MailStoreError {
+    /// The tenant's Secret cannot be read.
+    #[error("failed to read Secret {SECRET}")]
+    Secret(#[source] kube::Error),
+    /// The tenant's Secret lacks the key.
+    #[error("Secret {SECRET} has no text under {KEY}")]
+    NoKey,
+    /// The region's root is unusable.
+    #[error("failed to set up TLS towards the mail server")]
+    Tls(#[from] TlsError),
+    /// The server's name is no DNS name.
+    #[error("failed to name the mail server")]
+    Name(#[from] InvalidDnsNameError),
+    /// No connection, or one that the certificate does not prove.
+    #[error("failed to connect to the mail server")]
+    Connect(#[source] std::io::Error),
+    /// The connection broke.
+    #[error("failed to talk HTTP to the mail server")]
+    Http(#[from] hyper::Error),
+    /// The answer is too long or broke off.
+    #[error("failed to read the mail server's answer: {0}")]
+    Body(String),
+    /// The server refused.
+    #[error("the mail server answered {0}")]
+    Status(StatusCode),
+    /// The answer is not what Dovecot documents.
+    #[error("failed to understand the mail server's answer")]
+    Json(#[from] serde_json::Error),
+    /// No answer in time.
+    #[error("the mail server took more than {} s", PATIENCE.as_secs())]
+    Slow,
+}
+
+/// What each of `addresses` holds; one that Dovecot does not know is absent from the answer.
+pub async fn usage(
+    kube: &Client,
+    namespace: &NamespaceName,
+    region_ca_pem: &str,
+    addresses: &[String],
+) -> Result<BTreeMap<String, Usage>, MailStoreError> {
+    let secret = Api::<Secret>::namespaced(kube.clone(), namespace.as_str())
+        .get(SECRET)
+        .await
+        .map_err(MailStoreError::Secret)?;
+    let key = key(secret).ok_or(MailStoreError::NoKey)?;
+    let asked = ask(namespace, region_ca_pem, &key, addresses);
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .unwrap_or(Err(MailStoreError::Slow))
+}
+
+fn key(secret: Secret) -> Option<SecretString> {
+    let bytes = secret.data?.remove(KEY)?.0;
+    String::from_utf8(bytes).ok().map(|text| text.trim().into())
+}
+
+async fn ask(
+    namespace: &NamespaceName,
+    region_ca_pem: &str,
+    key: &SecretString,
+    addresses: &[String],
+) -> Result<BTreeMap<String, Usage>, MailStoreError> {
+    let host = format!("mail.{namespace}.svc.cluster.local");
+    let connector = TlsConnector::from(tls::client_config(region_ca_pem)?);
+    let stream = TcpStream::connect((host.as_str(), PORT))
+        .await
+        .map_err(MailStoreError::Connect)?;
+    let name = ServerName::try_from(host.clone())?;
+    let stream = connector
+        .connect(name, stream)
+        .await
+        .map_err(MailStoreError::Connect)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let mut all = BTreeMap::new();
+    for batch in addresses.chunks(BATCH) {
+        let request = request(&host, key, batch);
+        sender.ready().await?;
+        let response = sender.send_request(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(MailStoreError::Status(response.status()));
+        }
+        let body = Limited::new(response.into_body(), ANSWER_MAX)
+            .collect()
+            .await
+            .map_err(|error| MailStoreError::Body(error.to_string()))?
+            .to_bytes();
+        all.extend(parse(&body, batch)?);
+    }
+    drop(sender);
+    driver.abort();
+    Ok(all)
+}
+
+fn request(host: &str, key: &SecretString, addresses: &[String]) -> Request<Full<Bytes>> {
+    let commands: Vec<Value> = addresses
+        .iter()
+        .enumerate()
+        .map(|(place, address)| json!(["quotaGet", { "user": address }, place.to_string()]))
+        .collect();
+    let token = STANDARD.encode(key.expose_secret());
+    let mut request = Request::new(Full::new(Bytes::from(Value::from(commands).to_string())));
+    *request.method_mut() = hyper::Method::POST;
+    *request.uri_mut() = hyper::Uri::from_static("/doveadm/v1");
+    let headers = request.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    if let Ok(value) = header::HeaderValue::from_str(host) {
+        headers.insert(header::HOST, value);
+    }
+    if let Ok(mut value) = header::HeaderValue::from_str(&format!("X-Dovecot-API {token}")) {
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    request
+}
+
+/// Reads `[["doveadmResponse", [{"type": "STORAGE", "value": "12", …}, …], "0"], …]`; storage is in
+/// KiB. An `["error", …]` is a mailbox that Dovecot cannot tell about.
+fn parse(body: &[u8], addresses: &[String]) -> Result<BTreeMap<String, Usage>, serde_json::Error> {
+    let answers: Vec<(String, Value, String)> = serde_json::from_slice(body)?;
+    let mut all = BTreeMap::new();
+    for (kind, answer, tag) in answers {
+        let address = tag.parse::<usize>().ok().and_then(|tag| addresses.get(tag));
+        let (Some(address), "doveadmResponse") = (address, kind.as_str()) else {
+            continue;
+        };
+        let figure = |wanted: &str| {
+            let row = answer
+                .as_array()?
+                .iter()
+                .find(|row| row.get("type").and_then(Value::as_str) == Some(wanted))?;
+            number(row.get("value")?)
+        };
+        if let Some(kib) = figure("STORAGE") {
+            let usage = Usage {
+                bytes: kib * 1024,
+                messages: figure("MESSAGE").unwrap_or(0),
+            };
+            all.insert(address.clone(), usage);
+        }
+    }
+    Ok(all)
+}
+
+/// A figure, which Dovecot writes as a text or a number by version.
+fn number(value: &Value) -> Option<u64> {
+    value
+        .as_u64()
+        .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dovecots_answer_is_read() {
+        let body = br#"[["doveadmResponse",[{"root":"User quota","type":"STORAGE","value":"12","limit":"2097152","percent":"0"},{"root":"User quota","type":"MESSAGE","value":3,"limit":"-","percent":"0"}],"1"],["error",{"type":"exitCode","exitCode":67},"0"]]"#;
+        let addresses = [
+            "ghost@caen.example".to_owned(),
+            "jeanne@caen.example".to_owned(),
+        ];
+        let usage = parse(body, &addresses).unwrap();
+        assert_eq!(
+            usage.into_iter().collect::<Vec<_>>(),
+            [(
+                "jeanne@caen.example".into(),
+                Usage {
+                    bytes: 12 * 1024,
+                    messages: 3
+                }
+            )]
+        );
+        assert!(parse(b"<html>", &addresses).is_err());
+    }
+
+    #[test]
+    fn the_key_travels_as_dovecot_wants_it_and_is_marked_secret() {
+        let key = SecretString::from("k");
+        let request = request(
+            "mail.col-211401187.svc.cluster.local",
+            &key,
+            &["a@b.fr".into()],
+        );
+        let value = &request.headers()[header::AUTHORIZATION];
+        assert_eq!(value, "X-Dovecot-API aw==");
+        assert!(value.is_sensitive());
+    }
+}

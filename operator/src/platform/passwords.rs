@@ -1,0 +1,122 @@
+//! Passwords of agents: given or made, hashed off the request threads.
+
+use melouvert_api::wire::Password;
+use melouvert_domain::EmailAddress;
+use melouvert_store::{PasswordError, PasswordHash, password};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::task::JoinSet;
+
+use super::{error::ApiError, state::Platform};
+
+/// Password hashes computed by one task.
+const BATCH: usize = 16;
+
+/// A password that will be the agent's.
+#[derive(Debug)]
+pub enum Chosen {
+    /// By the caller, checked.
+    Given(SecretString),
+    /// By the platform: to be shown once.
+    Made(SecretString),
+}
+
+impl Chosen {
+    /// Takes what the caller gave, or makes one.
+    pub fn of(given: Option<&Password>, login: &EmailAddress) -> Result<Self, PasswordError> {
+        match given {
+            Some(text) => {
+                let text = SecretString::from(text.expose());
+                password::check(&text, login)?;
+                Ok(Self::Given(text))
+            }
+            None => Ok(Self::Made(password::generate(&mut rand::rng()))),
+        }
+    }
+
+    /// What is shown to the caller: only what the caller does not know.
+    pub fn shown(&self) -> Option<Password> {
+        match self {
+            Self::Given(_) => None,
+            Self::Made(text) => Some(Password::new(text.expose_secret())),
+        }
+    }
+
+    fn text(&self) -> &SecretString {
+        match self {
+            Self::Given(text) | Self::Made(text) => text,
+        }
+    }
+}
+
+impl Platform {
+    /// The hash of each password, in order; at most one batch per processor at once.
+    pub async fn hash(&self, passwords: &[&Chosen]) -> Result<Vec<PasswordHash>, ApiError> {
+        let mut tasks = JoinSet::new();
+        for (place, batch) in passwords.chunks(BATCH).enumerate() {
+            let batch: Vec<SecretString> = batch.iter().map(|c| c.text().clone()).collect();
+            let permits = self.hashing.clone();
+            tasks.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                let hashed = tokio::task::spawn_blocking(move || {
+                    batch
+                        .iter()
+                        .map(|text| password::hash(text, &mut rand::rng()))
+                        .collect::<Result<Vec<_>, _>>()
+                });
+                (place, hashed.await)
+            });
+        }
+        let mut batches = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            let (place, hashed) = done.map_err(|error| ApiError::internal(&error))?;
+            let hashed = hashed.map_err(|error| ApiError::internal(&error))?;
+            batches.push((place, hashed.map_err(|error| ApiError::internal(&error))?));
+        }
+        batches.sort_by_key(|(place, _)| *place);
+        Ok(batches.into_iter().flat_map(|(_, hashes)| hashes).collect())
+    }
+}
+
+/// A password's flaw in French and English.
+pub fn flaw(error: &PasswordError) -> (String, String) {
+    let fr = match error {
+        PasswordError::TooShort { found } => format!(
+            "le mot de passe a {found} caractères : au moins {} sont attendus",
+            password::MIN_CHARACTERS
+        ),
+        PasswordError::TooLong { found } => format!(
+            "le mot de passe a {found} octets : au plus {} sont permis",
+            password::MAX_BYTES
+        ),
+        PasswordError::Control => {
+            "le mot de passe contient un caractère de contrôle, invisible".to_owned()
+        }
+        PasswordError::TooSimple => {
+            "le mot de passe est trop simple : allongez-le, ou mêlez lettres, chiffres et signes"
+                .to_owned()
+        }
+        PasswordError::ContainsLogin => {
+            "le mot de passe contient le nom de la boîte : choisissez autre chose".to_owned()
+        }
+        PasswordError::Common => {
+            "le mot de passe part d'un mot de passe très courant : choisissez autre chose"
+                .to_owned()
+        }
+        PasswordError::Hash(_) => "le mot de passe n'a pas pu être protégé".to_owned(),
+    };
+    (fr, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_password_that_we_made_is_shown() {
+        let login = "jeanne@caen.example".parse().unwrap();
+        let given = Password::new("Vache-9-bleue!");
+        assert!(Chosen::of(Some(&given), &login).unwrap().shown().is_none());
+        assert!(Chosen::of(None, &login).unwrap().shown().is_some());
+        assert!(Chosen::of(Some(&Password::new("court")), &login).is_err());
+    }
+}
