@@ -5,8 +5,13 @@
 //! (`cargo`, `kubectl`, `helm`, `melouvert`).
 
 pub mod commands;
+pub mod debian;
 pub mod images;
+pub mod legacy;
 pub mod mailbox;
+pub mod platform;
 pub mod progress;
+pub mod schemas;
 pub mod shell;
+pub mod space;
 pub mod wait;

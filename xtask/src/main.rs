@@ -9,19 +9,28 @@ use xtask::commands;
 enum Command {
     /// A real Kubernetes on this machine: up, down, status, shell
     Cluster(commands::cluster::Args),
+    /// Write the custom resource definitions into their chart
+    Crds(commands::crds::Args),
     /// Pack the official directory of communes and EPCI
     Directory(commands::directory::Args),
     /// Build the container images
     Images(commands::images::Args),
     /// Refresh what the compiler knows of the databases' SQL
     Sqlx(commands::sqlx::Args),
+    /// Run every test, on a cluster of its own
+    Test(commands::test::Args),
+    /// Install Melouvert on this machine and show what it does
+    Try(commands::try_out::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Cluster(args) => commands::cluster::run(&args),
+        Command::Crds(args) => commands::crds::run(&args),
         Command::Directory(args) => commands::directory::run(&args),
         Command::Images(args) => commands::images::run(&args),
         Command::Sqlx(args) => commands::sqlx::run(&args),
+        Command::Test(args) => commands::test::run(&args),
+        Command::Try(args) => commands::try_out::run(&args),
     }
 }

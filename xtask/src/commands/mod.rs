@@ -1,6 +1,9 @@
 //! One file per subcommand.
 
 pub mod cluster;
+pub mod crds;
 pub mod directory;
 pub mod images;
 pub mod sqlx;
+pub mod test;
+pub mod try_out;

@@ -1,0 +1,111 @@
+//! `cargo xtask test`: every test; those that need a cluster get one of their own.
+
+use std::time::Instant;
+
+use anyhow::Context;
+
+use crate::{
+    debian,
+    platform::Platform,
+    progress::{say, seconds, step},
+    shell,
+};
+
+/// The tests' cluster.
+const NAME: &str = "melouvert-test";
+
+/// Arguments of `cargo xtask test`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Leave the cluster standing, to look into a failure
+    #[arg(long)]
+    keep: bool,
+    /// Only the tests that need no cluster
+    #[arg(long, conflicts_with = "only_cluster")]
+    without_cluster: bool,
+    /// Only the tests that need a cluster
+    #[arg(long)]
+    only_cluster: bool,
+    /// Only cluster tests whose name contains this
+    filter: Option<String>,
+}
+
+/// Runs `cargo xtask test`.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let start = Instant::now();
+    step("Installer les paquets Debian des tests", || {
+        debian::require(&debian::TESTS)
+    })?;
+    if !args.only_cluster {
+        step("Tests sans cluster", || {
+            shell::run(shell::cargo().args(["test", "--workspace", "--exclude", "melouvert-e2e"]))
+        })?;
+    }
+    if !args.without_cluster {
+        on_cluster(args)?;
+    }
+    say(&format!(
+        "==> tous les tests passent, en {}",
+        seconds(start.elapsed())
+    ));
+    Ok(())
+}
+
+fn on_cluster(args: &Args) -> anyhow::Result<()> {
+    let outcome = Platform::install(NAME).and_then(|platform| {
+        step("Vérifier les charts", || charts(&platform))?;
+        step("Tests sur le cluster", || {
+            let mut test = shell::cargo();
+            test.args([
+                "test",
+                "--package",
+                "melouvert-e2e",
+                "--",
+                "--ignored",
+                "--test-threads=1",
+            ]);
+            test.args(&args.filter).env("MELOUVERT_TEST_CLUSTER", NAME);
+            shell::run(&mut test)
+        })
+    });
+    if args.keep {
+        say(&format!(
+            "le cluster reste : cargo xtask cluster status --name {NAME}"
+        ));
+        return outcome;
+    }
+    let removed = step("Retirer le cluster", || Ok(melouvert_cluster::down(NAME)?));
+    outcome.and(removed)
+}
+
+/// `helm lint --strict`, and every rendered object against this Kubernetes' own schemas.
+fn charts(platform: &Platform) -> anyhow::Result<()> {
+    let charts = shell::root().join("charts");
+    for chart in ["melouvert-crds", "melouvert"] {
+        shell::output(
+            platform
+                .tool("helm")
+                .args(["lint", "--strict"])
+                .arg(charts.join(chart)),
+        )?;
+    }
+    let schemas = crate::schemas::write(platform).context("failed to write the schemas")?;
+    for chart in ["melouvert-crds", "melouvert"] {
+        let rendered = shell::output(
+            platform
+                .tool("helm")
+                .args(["template", chart])
+                .arg(charts.join(chart))
+                .args(["--namespace", "melouvert-system"]),
+        )?;
+        let mut conform = platform.tool("kubeconform");
+        conform
+            .args(["-strict", "-summary", "-schema-location"])
+            .arg(format!(
+                "{}/{{{{.Group}}}}/{{{{.ResourceKind}}}}_{{{{.ResourceAPIVersion}}}}.json",
+                schemas.path().display()
+            ));
+        say(shell::output_with(&mut conform, Some(&rendered))?.trim());
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! The old mail server of the try-out and of the tests: a real Dovecot outside every space, filled
+//! from real messages.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+
+use crate::{images::BuiltImage, platform::Platform, shell, wait};
+
+const NAMESPACE: &str = "ancien-serveur";
+
+/// An old server that answers IMAP over TLS.
+pub struct LegacyServer {
+    /// Its address in the cluster.
+    pub address: String,
+    /// The PEM file of the authority of its certificate.
+    pub authority: PathBuf,
+    /// Its name, which its certificate carries.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+/// One account of the old server.
+pub struct LegacyAccount<'a> {
+    /// Its login.
+    pub user: &'a str,
+    /// Its password.
+    pub password: &'a str,
+    /// How many messages fill it.
+    pub messages: u32,
+}
+
+impl LegacyServer {
+    /// Fills the accounts and starts the server; again, it replaces both.
+    pub fn start(
+        platform: &Platform,
+        dovecot: &BuiltImage,
+        accounts: &[LegacyAccount<'_>],
+    ) -> anyhow::Result<Self> {
+        let state = platform
+            .cluster
+            .kubeconfig()
+            .with_file_name("ancien-serveur");
+        if state.exists() {
+            fs::remove_dir_all(&state).context("failed to empty the old server's folder")?;
+        }
+        fs::create_dir_all(state.join("config")).context("failed to make a folder")?;
+        for account in accounts {
+            fill(&state, account)?;
+        }
+        let host = format!("imap.{NAMESPACE}.svc.cluster.local");
+        let authority = certificate(&state, &host)?;
+        configure(&state, accounts)?;
+        own(&state)?;
+        let manifest = state.join("manifest.json");
+        fs::write(
+            &manifest,
+            serde_json::to_string_pretty(&objects(&state, dovecot))?,
+        )
+        .context("failed to write the old server's manifest")?;
+        let path = manifest.to_string_lossy().into_owned();
+        platform
+            .cluster
+            .kubectl(&[
+                "delete",
+                "pod",
+                "imap",
+                "-n",
+                NAMESPACE,
+                "--ignore-not-found",
+            ])
+            .ok();
+        let cluster = &platform.cluster;
+        cluster.kubectl(&["apply", "-f", &path]).or_else(|_| {
+            // A namespace's default ServiceAccount appears a moment after it.
+            wait::until(
+                "the old server's namespace",
+                Duration::from_secs(20),
+                || Ok(cluster.kubectl(&["apply", "-f", &path])?),
+            )
+        })?;
+        cluster.kubectl(&[
+            "wait",
+            "-n",
+            NAMESPACE,
+            "pod/imap",
+            "--for=condition=Ready",
+            "--timeout=60s",
+        ])?;
+        let address = cluster.kubectl(&[
+            "get",
+            "pod",
+            "imap",
+            "-n",
+            NAMESPACE,
+            "-o",
+            "jsonpath={.status.podIP}",
+        ])?;
+        Ok(Self {
+            address,
+            authority,
+            host,
+            port: 993,
+        })
+    }
+}
+
+/// Real messages, recombined, as a Maildir.
+fn fill(state: &std::path::Path, account: &LegacyAccount<'_>) -> anyhow::Result<()> {
+    let dir = state.join("mail").join(account.user);
+    fs::create_dir_all(&dir).context("failed to make a mailbox")?;
+    shell::output(
+        shell::cargo()
+            .args([
+                "run",
+                "--quiet",
+                "--package",
+                "melouvert-bench",
+                "--",
+                "corpus",
+                "--out",
+            ])
+            .arg(dir)
+            .args(["--messages", &account.messages.to_string()]),
+    )
+    .map(drop)
+}
+
+/// A certificate of an authority of its own, as an old server would have.
+fn certificate(state: &std::path::Path, host: &str) -> anyhow::Result<PathBuf> {
+    let authority = state.join("config/ca.pem");
+    let openssl = |arguments: &[&str]| {
+        shell::output(
+            std::process::Command::new("openssl")
+                .args(arguments)
+                .current_dir(state.join("config")),
+        )
+        .map(drop)
+    };
+    let subject_alt = format!("subjectAltName=DNS:{host}");
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "30",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-subj",
+        "/CN=Ancienne autorite",
+        "-addext",
+        "basicConstraints=critical,CA:TRUE",
+        "-addext",
+        "keyUsage=critical,keyCertSign",
+    ])?;
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "30",
+        "-keyout",
+        "tls.key",
+        "-out",
+        "tls.pem",
+        "-subj",
+        "/CN=Ancien serveur",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-addext",
+        &subject_alt,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-addext",
+        "extendedKeyUsage=serverAuth",
+    ])?;
+    Ok(authority)
+}
+
+fn configure(state: &std::path::Path, accounts: &[LegacyAccount<'_>]) -> anyhow::Result<()> {
+    let mut users = String::new();
+    for account in accounts {
+        users.extend([account.user, ":{PLAIN}", account.password, "\n"]);
+    }
+    fs::write(state.join("config/users"), users).context("failed to write the accounts")?;
+    fs::write(
+        state.join("config/dovecot.conf"),
+        include_str!("legacy-dovecot.conf"),
+    )
+    .context("failed to write the configuration")
+}
+
+/// Everything belongs to the uid that the server runs as.
+fn own(state: &std::path::Path) -> anyhow::Result<()> {
+    shell::output(
+        std::process::Command::new("chown")
+            .args(["-R", "10001:10001"])
+            .arg(state),
+    )
+    .map(drop)
+}
+
+fn objects(state: &std::path::Path, dovecot: &BuiltImage) -> serde_json::Value {
+    let folder = |name: &str| serde_json::json!({"name": name, "hostPath": {"path": state.join(name), "type": "Directory"}});
+    serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": "imap", "namespace": NAMESPACE},
+                "spec": {"clusterIP": "None", "selector": {"app": "imap"}, "ports": [{"port": 993}]},
+            },
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "imap", "namespace": NAMESPACE, "labels": {"app": "imap"}},
+                "spec": {
+                    "securityContext": {"runAsUser": 10001, "runAsGroup": 10001, "sysctls": [
+                        {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]},
+                    "containers": [{
+                        "name": "dovecot",
+                        "image": dovecot.reference,
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": ["/usr/sbin/dovecot", "-F", "-c", "/config/dovecot.conf"],
+                        "readinessProbe": {"tcpSocket": {"port": 993}, "periodSeconds": 1},
+                        "volumeMounts": [
+                            {"name": "config", "mountPath": "/config"},
+                            {"name": "mail", "mountPath": "/mail"},
+                            {"name": "run", "mountPath": "/run/dovecot"},
+                        ],
+                    }],
+                    "volumes": [folder("config"), folder("mail"), {"name": "run", "emptyDir": {}}],
+                },
+            },
+        ],
+    })
+}
