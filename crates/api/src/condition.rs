@@ -39,7 +39,10 @@ pub fn merge(
             let since = previous
                 .iter()
                 .find(|old| old.type_ == verdict.kind && old.status == status)
-                .map_or_else(|| Time(whole_second(now)), |old| old.last_transition_time.clone());
+                .map_or_else(
+                    || Time(whole_second(now)),
+                    |old| old.last_transition_time.clone(),
+                );
             Condition {
                 type_: verdict.kind.into(),
                 status: status.into(),
@@ -54,7 +57,9 @@ pub fn merge(
 
 /// Whether the condition of this kind is `True`.
 pub fn holds(conditions: &[Condition], kind: &str) -> bool {
-    conditions.iter().any(|c| c.type_ == kind && c.status == "True")
+    conditions
+        .iter()
+        .any(|c| c.type_ == kind && c.status == "True")
 }
 
 fn whole_second(now: Timestamp) -> Timestamp {
@@ -66,7 +71,12 @@ mod tests {
     use super::*;
 
     fn ready(holds: bool, message: &str) -> Vec<Verdict> {
-        vec![Verdict { kind: READY, holds, reason: "Served", message: message.into() }]
+        vec![Verdict {
+            kind: READY,
+            holds,
+            reason: "Served",
+            message: message.into(),
+        }]
     }
 
     #[test]
@@ -76,7 +86,10 @@ mod tests {
         let first = merge(&[], ready(false, "a"), Some(1), at(t1));
         let second = merge(&first, ready(false, "b"), Some(2), at(t2));
         let third = merge(&second, ready(true, "c"), Some(2), at(t3));
-        assert_eq!(second[0].last_transition_time, first[0].last_transition_time);
+        assert_eq!(
+            second[0].last_transition_time,
+            first[0].last_transition_time
+        );
         assert_eq!(second[0].message, "b");
         assert_eq!(third[0].last_transition_time.0, at(t3));
         assert!(holds(&third, READY) && !holds(&second, READY));

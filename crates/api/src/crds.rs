@@ -7,7 +7,12 @@ use crate::{Collectivity, Migration, Plan, Region};
 
 /// Every definition, in the order of their names.
 pub fn all() -> [CustomResourceDefinition; 4] {
-    [Collectivity::crd(), Migration::crd(), Plan::crd(), Region::crd()]
+    [
+        Collectivity::crd(),
+        Migration::crd(),
+        Plan::crd(),
+        Region::crd(),
+    ]
 }
 
 /// `(file name, YAML)` of every definition.

@@ -18,11 +18,31 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     printcolumn(json_path = ".spec.source.host", name = "Source", type_ = "string"),
     printcolumn(json_path = ".status.phase", name = "Phase", type_ = "string"),
-    printcolumn(json_path = ".status.accounts.complete", name = "Complete", type_ = "integer"),
-    printcolumn(json_path = ".status.accounts.total", name = "Accounts", type_ = "integer"),
-    printcolumn(json_path = ".status.messages.copied", name = "Copied", type_ = "integer"),
-    printcolumn(json_path = ".status.messages.absent", name = "Absent", type_ = "integer"),
-    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+    printcolumn(
+        json_path = ".status.accounts.complete",
+        name = "Complete",
+        type_ = "integer"
+    ),
+    printcolumn(
+        json_path = ".status.accounts.total",
+        name = "Accounts",
+        type_ = "integer"
+    ),
+    printcolumn(
+        json_path = ".status.messages.copied",
+        name = "Copied",
+        type_ = "integer"
+    ),
+    printcolumn(
+        json_path = ".status.messages.absent",
+        name = "Absent",
+        type_ = "integer"
+    ),
+    printcolumn(
+        json_path = ".metadata.creationTimestamp",
+        name = "Age",
+        type_ = "date"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MigrationSpec {

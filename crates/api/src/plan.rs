@@ -12,11 +12,20 @@ use serde::{Deserialize, Serialize};
     plural = "plans",
     category = "melouvert",
     derive = "PartialEq",
-    printcolumn(json_path = ".spec.populationFrom", name = "From", type_ = "integer", description = "Smallest population that the plan is meant for"),
+    printcolumn(
+        json_path = ".spec.populationFrom",
+        name = "From",
+        type_ = "integer",
+        description = "Smallest population that the plan is meant for"
+    ),
     printcolumn(json_path = ".spec.agents", name = "Agents", type_ = "integer"),
     printcolumn(json_path = ".spec.storage", name = "Storage", type_ = "string"),
     printcolumn(json_path = ".spec.mailboxQuota", name = "Mailbox", type_ = "string"),
-    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+    printcolumn(
+        json_path = ".metadata.creationTimestamp",
+        name = "Age",
+        type_ = "date"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSpec {

@@ -14,7 +14,11 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     printcolumn(json_path = ".spec.baseDomain", name = "Domain", type_ = "string"),
     printcolumn(json_path = ".spec.storageClass", name = "Storage", type_ = "string"),
-    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+    printcolumn(
+        json_path = ".metadata.creationTimestamp",
+        name = "Age",
+        type_ = "date"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RegionSpec {
