@@ -47,7 +47,7 @@ const MODULES: [Module; 8] = [
         cgo: None,
         flags: "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 \
                 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36",
-        usual_seconds: 300,
+        usual_seconds: 480,
     },
     Module {
         folder: "containerd",
@@ -99,7 +99,7 @@ const MODULES: [Module; 8] = [
         links: &[],
         cgo: None,
         flags: STRIPPED,
-        usual_seconds: 90,
+        usual_seconds: 200,
     },
     Module {
         folder: "kubeconform",
@@ -312,7 +312,7 @@ pub fn agent() -> Result<PathBuf> {
                 "--bin",
                 "melouvert-cluster-agent",
             ])
-            .args(["--message-format", "json"])
+            .args(["--message-format", "json-render-diagnostics"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdin(Stdio::null()),
     )?;

@@ -12,39 +12,50 @@ use crate::process::{Identity, wait_until};
 /// The group of one cluster in every mounted hierarchy.
 #[derive(Debug)]
 pub struct Cgroup {
-    hierarchies: Vec<PathBuf>,
-    unified: bool,
+    mounted: Mounted,
     name: String,
+}
+
+/// The hierarchies mounted on this host.
+#[derive(Debug, PartialEq, Eq)]
+struct Mounted {
+    /// Those that limit and count: all of version 1, or the one of version 2.
+    used: Vec<PathBuf>,
+    /// A version 2 hierarchy next to version 1: container runtimes leave groups there too.
+    beside: Vec<PathBuf>,
+    /// Whether `used` is version 2.
+    unified: bool,
 }
 
 impl Cgroup {
     /// Finds the mounted hierarchies; creates nothing.
     pub fn new(name: &str) -> Result<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts").at("read", "/proc/self/mounts")?;
-        let (hierarchies, unified) = hierarchies(&mounts);
-        if hierarchies.is_empty() {
+        let mounted = mounted(&mounts);
+        if mounted.used.is_empty() {
             return Err(Error::Cgroups("no cgroup hierarchy is mounted".to_owned()));
         }
         Ok(Self {
-            hierarchies,
-            unified,
+            mounted,
             name: name.to_owned(),
         })
     }
 
+    /// The group's folder in every hierarchy.
     fn folders(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        self.hierarchies.iter().map(|root| root.join(&self.name))
+        let roots = self.mounted.used.iter().chain(&self.mounted.beside);
+        roots.map(|root| root.join(&self.name))
     }
 
     /// Creates the group and its two children.
     pub fn create(&self) -> Result<()> {
-        for root in &self.hierarchies {
-            if self.unified {
+        for root in &self.mounted.used {
+            if self.mounted.unified {
                 enable_controllers(root)?;
             }
             let group = root.join(&self.name);
             create_group(&group)?;
-            if self.unified {
+            if self.mounted.unified {
                 enable_controllers(&group)?;
             }
             for child in ["node", "pods"] {
@@ -56,8 +67,8 @@ impl Cgroup {
 
     /// Moves the calling process, and so all that it starts, into the `node` child.
     pub fn join(&self) -> Result<()> {
-        for group in self.folders() {
-            let file = group.join("node/cgroup.procs");
+        for root in &self.mounted.used {
+            let file = root.join(&self.name).join("node/cgroup.procs");
             fs::write(&file, "0").at("write", &file)?;
         }
         Ok(())
@@ -108,9 +119,8 @@ impl Cgroup {
     }
 }
 
-/// Folders of the hierarchies to use, and whether it is the unified one (version 2).
-fn hierarchies(mounts: &str) -> (Vec<PathBuf>, bool) {
-    let of_kind = |kind: &str| -> BTreeSet<PathBuf> {
+fn mounted(mounts: &str) -> Mounted {
+    let of_kind = |kind: &str| -> Vec<PathBuf> {
         mounts
             .lines()
             .filter_map(|line| {
@@ -120,11 +130,19 @@ fn hierarchies(mounts: &str) -> (Vec<PathBuf>, bool) {
             })
             .collect()
     };
-    let legacy = of_kind("cgroup");
+    let (legacy, unified) = (of_kind("cgroup"), of_kind("cgroup2"));
     if legacy.is_empty() {
-        (of_kind("cgroup2").into_iter().collect(), true)
+        Mounted {
+            used: unified,
+            beside: Vec::new(),
+            unified: true,
+        }
     } else {
-        (legacy.into_iter().collect(), false)
+        Mounted {
+            used: legacy,
+            beside: unified,
+            unified: false,
+        }
     }
 }
 
@@ -193,22 +211,31 @@ mod tests {
                       cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
                       cgroup /sys/fs/cgroup/pids cgroup rw,pids 0 0\n\
                       cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        let expected = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/pids"].map(PathBuf::from);
-        assert_eq!(hierarchies(mounts), (expected.to_vec(), false));
+        let found = mounted(mounts);
+        assert_eq!(
+            found.used,
+            ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/pids"].map(PathBuf::from)
+        );
+        assert_eq!(found.beside, [PathBuf::from("/sys/fs/cgroup/unified")]);
+        assert!(!found.unified);
     }
 
     #[test]
     fn version_two_alone_is_unified() {
-        let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        assert_eq!(hierarchies(mounts), (vec!["/sys/fs/cgroup".into()], true));
+        let found = mounted("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n");
+        assert_eq!(found.used, [PathBuf::from("/sys/fs/cgroup")]);
+        assert!(found.unified && found.beside.is_empty());
     }
 
     #[test]
     fn an_absent_group_holds_nothing_and_is_removed_in_peace() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let group = Cgroup {
-            hierarchies: vec![folder.path().to_owned()],
-            unified: false,
+            mounted: Mounted {
+                used: vec![folder.path().to_owned()],
+                beside: Vec::new(),
+                unified: false,
+            },
             name: "none".to_owned(),
         };
         assert!(group.processes().expect("listed").is_empty());

@@ -36,6 +36,7 @@ mod plan;
 mod probe;
 mod process;
 mod run;
+mod start;
 mod status;
 mod teardown;
 

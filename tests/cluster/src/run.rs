@@ -7,7 +7,8 @@ use crate::error::{At as _, Error, Result};
 /// Runs `command` and returns what it wrote to its standard output.
 ///
 /// # Errors
-/// When it cannot be started or ends with an error, with the tail of both outputs.
+/// When it cannot be started or ends with an error, with the tail of its standard error, or of its
+/// standard output when it wrote no error.
 pub fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let output = command
@@ -18,11 +19,16 @@ pub fn output(command: &mut Command) -> Result<String> {
     if output.status.success() {
         return Ok(text);
     }
-    let both = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let told = if errors.trim().is_empty() {
+        &text
+    } else {
+        &*errors
+    };
     Err(Error::Command {
         command: shown,
         status: output.status.to_string(),
-        output: indented_tail(&both, 20),
+        output: indented_tail(told, 20),
     })
 }
 
@@ -60,7 +66,7 @@ mod tests {
         let error = output(Command::new("sh").args(["-c", "echo out; echo why >&2; exit 3"]))
             .expect_err("it failed");
         let text = error.to_string();
-        for part in ["sh -c", "exit status: 3", "\n    out", "\n    why"] {
+        for part in ["sh -c", "exit status: 3", "\n    why"] {
             assert!(text.contains(part), "{text}");
         }
     }
