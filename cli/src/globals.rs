@@ -109,6 +109,15 @@ impl Context {
         .await
     }
 
+    /// What the kubeconfig says, for the platform API's own connection.
+    pub async fn config(&self) -> Result<::kube::Config, CliError> {
+        kube::config(
+            self.globals.kubeconfig.as_deref(),
+            self.globals.context.as_deref(),
+        )
+        .await
+    }
+
     /// A progress line on stderr.
     pub fn progress(&self) -> Progress {
         Progress::start(self.lang)

@@ -16,6 +16,11 @@ use crate::{
 ///
 /// Only files are read: an unreachable cluster shows at the first request.
 pub async fn connect(path: Option<&Path>, context: Option<&str>) -> Result<Client, CliError> {
+    client(config(path, context).await?)
+}
+
+/// What the kubeconfig says: the cluster's address and the person's identity.
+pub async fn config(path: Option<&Path>, context: Option<&str>) -> Result<Config, CliError> {
     let options = KubeConfigOptions {
         context: context.map(Into::into),
         ..Default::default()
@@ -24,19 +29,26 @@ pub async fn connect(path: Option<&Path>, context: Option<&str>) -> Result<Clien
         Some(path) => Kubeconfig::read_from(path),
         None => Kubeconfig::read(),
     };
-    let config = match file {
+    match file {
         Ok(file) => Config::from_custom_kubeconfig(file, &options).await,
         Err(error) => Err(error),
     }
-    .map_err(|error| bad_kubeconfig(&error))?;
-    Client::try_from(config).map_err(|error| {
-        CliError::usage(text!(
-            "le kubeconfig ne permet pas de se connecter",
-            "the kubeconfig does not allow a connection"
-        ))
-        .caused_by(&error)
-        .remedy(where_to_get_one())
-    })
+    .map_err(|error| bad_kubeconfig(&error))
+}
+
+/// A client with this configuration.
+pub fn client(config: Config) -> Result<Client, CliError> {
+    Client::try_from(config).map_err(|error| unusable(&error))
+}
+
+/// A kubeconfig with which nothing can be done.
+pub fn unusable(error: &kube::Error) -> CliError {
+    CliError::usage(text!(
+        "le kubeconfig ne permet pas de se connecter",
+        "the kubeconfig does not allow a connection"
+    ))
+    .caused_by(error)
+    .remedy(where_to_get_one())
 }
 
 fn bad_kubeconfig(error: &KubeconfigError) -> CliError {

@@ -7,8 +7,10 @@ use clap::Subcommand;
 
 use crate::{errors::CliError, globals::Context, language::French};
 
+pub mod cert;
 pub mod collectivity;
 pub mod completion;
+pub mod doctor;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -16,18 +18,32 @@ pub enum Command {
     /// Open, show, suspend and end the spaces of local authorities
     #[command(subcommand)]
     Collectivity(collectivity::Command),
+    /// Show the certificates of the collectivities and when they expire
+    #[command(subcommand)]
+    Cert(cert::Command),
+    /// Examine the platform and your rights, and say what to do about what is wrong
+    ///
+    /// Fails when a check fails. What your rights do not allow to see is marked "not verifiable".
+    Doctor,
     /// Print a completion script for a shell
     Completion(completion::Args),
 }
 
 /// The French helps of every command.
-pub const FRENCH: &[&[French]] = &[collectivity::FRENCH, completion::FRENCH];
+pub const FRENCH: &[&[French]] = &[
+    cert::FRENCH,
+    collectivity::FRENCH,
+    completion::FRENCH,
+    doctor::FRENCH,
+];
 
 impl Command {
     /// Runs the command.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::Collectivity(command) => command.run(context).await,
+            Self::Cert(command) => command.run(context).await,
+            Self::Doctor => doctor::run(context).await,
             Self::Completion(args) => args.run(context),
         }
     }

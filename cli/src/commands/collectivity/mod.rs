@@ -11,6 +11,9 @@ mod show;
 mod turn;
 mod wait;
 
+pub use list::all;
+pub use sheet::instant;
+
 use clap::Subcommand;
 use kube::Api;
 use melouvert_api::Collectivity;

@@ -1,0 +1,156 @@
+//! The API server, the definitions, the policies, the offers.
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use kube::{Api, Client, api::ListParams};
+use melouvert_api::{GROUP, Plan, Region, VERSION};
+
+use super::{Check, Verdict};
+use crate::{
+    kube::explain,
+    text::{Text, text},
+};
+
+/// The policies that the chart installs.
+const POLICIES: [&str; 3] = [
+    "melouvert-collectivity-deletion",
+    "melouvert-tenant-data",
+    "melouvert-changed-by",
+];
+const KINDS: [&str; 4] = ["Collectivity", "Migration", "Plan", "Region"];
+
+/// Whether the API server answers, and its version.
+pub async fn server(client: &Client) -> Check {
+    let subject = text!("Serveur Kubernetes", "Kubernetes server");
+    match client.apiserver_version().await {
+        Ok(version) => Check::new(subject, Verdict::Ok, Text::verbatim(version.git_version)),
+        Err(error) => {
+            let doing = text!("joindre le serveur", "reach the server");
+            let mut check = Check::error(subject, explain(&error, &doing));
+            check.verdict = Verdict::Failed;
+            check
+        }
+    }
+}
+
+/// Whether the server serves every kind: it lists only established definitions.
+pub async fn definitions(client: &Client) -> Check {
+    let subject = text!("Définitions (CRD)", "Definitions (CRDs)");
+    let install = text!(
+        "installez le chart charts/melouvert-crds",
+        "install the chart charts/melouvert-crds"
+    );
+    let served = match client
+        .list_api_group_resources(&format!("{GROUP}/{VERSION}"))
+        .await
+    {
+        Ok(list) => list
+            .resources
+            .into_iter()
+            .map(|r| r.kind)
+            .collect::<Vec<_>>(),
+        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+        Err(error) => {
+            let doing = text!("lire les définitions", "read the definitions");
+            return Check::error(subject, explain(&error, &doing));
+        }
+    };
+    let missing: Vec<_> = KINDS
+        .iter()
+        .filter(|kind| !served.iter().any(|s| s == *kind))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        let kinds = KINDS.join(", ");
+        return Check::new(subject, Verdict::Ok, Text::verbatim(kinds));
+    }
+    let missing = missing.join(", ");
+    Check::new(
+        subject,
+        Verdict::Failed,
+        text!("absentes : {missing}", "absent: {missing}"),
+    )
+    .remedy(install)
+}
+
+/// Whether the rules that protect tenants are in force.
+pub async fn policies(client: &Client) -> Check {
+    let subject = text!("Règles d'admission", "Admission policies");
+    let api: Api<ValidatingAdmissionPolicy> = Api::all(client.clone());
+    let present = match api.list(&ListParams::default()).await {
+        Ok(list) => list
+            .items
+            .into_iter()
+            .filter_map(|p| p.metadata.name)
+            .collect::<Vec<_>>(),
+        Err(error) => {
+            let doing = text!("lire les règles d'admission", "read the admission policies");
+            return Check::error(subject, explain(&error, &doing));
+        }
+    };
+    let missing: Vec<_> = POLICIES
+        .iter()
+        .filter(|name| !present.iter().any(|p| p == *name))
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Check::new(subject, Verdict::Ok, text!("en vigueur", "in force"));
+    }
+    let missing = missing.join(", ");
+    Check::new(
+        subject,
+        Verdict::Failed,
+        text!("absentes : {missing}", "absent: {missing}"),
+    )
+    .remedy(text!(
+        "réinstallez le chart charts/melouvert : sans elles une suppression serait immédiate",
+        "install the chart charts/melouvert again: without them a deletion would be immediate"
+    ))
+}
+
+/// Whether there is something to offer and somewhere to host.
+pub async fn offers(client: &Client) -> [Check; 2] {
+    let plans = Api::<Plan>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
+    let regions = Api::<Region>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
+    [
+        some(
+            text!("Offres", "Plans"),
+            plans.map(|l| {
+                l.items
+                    .into_iter()
+                    .filter_map(|p| p.metadata.name)
+                    .collect()
+            }),
+            "Plan",
+        ),
+        some(
+            text!("Régions", "Regions"),
+            regions.map(|l| {
+                l.items
+                    .into_iter()
+                    .filter_map(|r| r.metadata.name)
+                    .collect()
+            }),
+            "Region",
+        ),
+    ]
+}
+
+fn some(subject: Text, names: kube::Result<Vec<String>>, kind: &str) -> Check {
+    match names {
+        Ok(names) if names.is_empty() => {
+            Check::new(subject, Verdict::Failed, text!("aucune", "none")).remedy(text!(
+                "créez un objet {kind} : sans lui aucun espace ne peut s'ouvrir",
+                "create a {kind}: without one no space can be opened"
+            ))
+        }
+        Ok(names) => Check::new(subject, Verdict::Ok, Text::verbatim(names.join(", "))),
+        Err(error) => {
+            let doing = text!("lire les objets {kind}", "read the {kind} objects");
+            Check::error(subject, explain(&error, &doing))
+        }
+    }
+}

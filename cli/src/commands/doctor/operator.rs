@@ -1,0 +1,147 @@
+//! The operator's pod, and what it says of its database.
+
+use http_body_util::{BodyExt, Empty};
+use hyper::{Request, body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client};
+
+use super::{Check, Verdict};
+use crate::{
+    errors::{CliError, Kind, chain},
+    kube::explain,
+    text::{Text, text},
+};
+
+const POD: &str = "melouvert-operator-0";
+const HEALTH_PORT: u16 = 8080;
+
+/// Whether the operator runs and reaches its database.
+pub async fn checks(client: &Client, namespace: &str) -> Vec<Check> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let running = pod(&pods, namespace).await;
+    if running.verdict == Verdict::Failed {
+        return vec![running];
+    }
+    vec![running, database(&pods).await]
+}
+
+async fn pod(pods: &Api<Pod>, namespace: &str) -> Check {
+    let subject = text!("Opérateur", "Operator");
+    let pod = match pods.get(POD).await {
+        Ok(pod) => pod,
+        Err(error) => {
+            let doing = text!(
+                "lire le pod {namespace}/{POD}",
+                "read pod {namespace}/{POD}"
+            );
+            let mut told = explain(&error, &doing);
+            if told.kind == Kind::NotFound {
+                told = told.remedy(text!(
+                    "installez le chart charts/melouvert, ou indiquez --system-namespace",
+                    "install the chart charts/melouvert, or give --system-namespace"
+                ));
+            }
+            return Check::error(subject, told);
+        }
+    };
+    let status = pod.status.unwrap_or_default();
+    let ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|c| c.type_ == "Ready" && c.status == "True");
+    let restarts: i32 = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .map(|c| c.restart_count)
+        .sum();
+    if ready {
+        return Check::new(
+            subject,
+            Verdict::Ok,
+            text!(
+                "prêt, {restarts} redémarrage(s)",
+                "ready, {restarts} restart(s)"
+            ),
+        );
+    }
+    let phase = status.phase.unwrap_or_default();
+    Check::new(
+        subject,
+        Verdict::Failed,
+        text!(
+            "pas prêt ({phase}), {restarts} redémarrage(s)",
+            "not ready ({phase}), {restarts} restart(s)"
+        ),
+    )
+    .remedy(text!(
+        "kubectl -n {namespace} logs {POD}",
+        "kubectl -n {namespace} logs {POD}"
+    ))
+}
+
+async fn database(pods: &Api<Pod>) -> Check {
+    let subject = text!("Base de données", "Database");
+    match ready(pods).await {
+        Ok((200, _)) => Check::new(
+            subject,
+            Verdict::Ok,
+            text!("jointe par l'opérateur", "reached by the operator"),
+        ),
+        Ok((_, body)) => {
+            let said = body.trim().to_owned();
+            Check::new(subject, Verdict::Failed, Text::verbatim(said)).remedy(text!(
+                "vérifiez le pod melouvert-postgresql-0, ou le serveur externe donné au chart",
+                "check pod melouvert-postgresql-0, or the external server given to the chart"
+            ))
+        }
+        Err(error) => Check::error(subject, error),
+    }
+}
+
+/// What `/readyz` answers, through the API server.
+async fn ready(pods: &Api<Pod>) -> Result<(u16, String), CliError> {
+    let doing = text!(
+        "joindre l'opérateur par le serveur Kubernetes",
+        "reach the operator through the Kubernetes server"
+    );
+    let mut forward = pods
+        .portforward(POD, &[HEALTH_PORT])
+        .await
+        .map_err(|error| explain(&error, &doing))?;
+    let (fr, en) = (&doing.fr, &doing.en);
+    let broken = |error: &dyn std::error::Error| {
+        let why = chain(error);
+        CliError::new(
+            Kind::Unavailable,
+            text!("impossible de {fr} : {why}", "failed to {en}: {why}"),
+        )
+    };
+    let stream = forward
+        .take_stream(HEALTH_PORT)
+        .ok_or_else(|| broken(&std::io::Error::other("no stream")))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(&error))?;
+    let driver = tokio::spawn(connection);
+    let request = Request::get("/readyz")
+        .header("host", "melouvert-operator")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| broken(&error))?;
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| broken(&error))?;
+    let code = answer.status().as_u16();
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| broken(&error))?
+        .to_bytes();
+    driver.abort();
+    forward.abort();
+    Ok((code, String::from_utf8_lossy(&body).into_owned()))
+}
