@@ -6,6 +6,7 @@
 //! it is given was checked, so rendering is pure and cannot fail.
 
 pub mod certificates;
+pub mod config;
 mod dns;
 pub mod mail;
 mod meta;

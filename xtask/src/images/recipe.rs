@@ -65,14 +65,15 @@ impl Recipe {
     pub fn digest_into(&self, hash: &mut Sha256) -> Result<(), Error> {
         hash.update(BUILDER_VERSION);
         for path in files_under(&self.folder)? {
-            let bytes = std::fs::read(&path).map_err(io("read", &path))?;
-            hash.update(
-                path.strip_prefix(&self.folder)
-                    .unwrap_or(&path)
-                    .as_os_str()
-                    .as_encoded_bytes(),
-            );
-            hash.update([u8::from(executable(&path)?)]);
+            let bytes = if path.is_symlink() {
+                let target = std::fs::read_link(&path).map_err(io("read", &path))?;
+                target.into_os_string().into_encoded_bytes()
+            } else {
+                std::fs::read(&path).map_err(io("read", &path))?
+            };
+            let name = path.strip_prefix(&self.folder).unwrap_or(&path);
+            hash.update(name.as_os_str().as_encoded_bytes());
+            hash.update(mode_of(&path)?.to_le_bytes());
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(&bytes);
         }
@@ -96,14 +97,14 @@ impl Recipe {
     }
 }
 
-/// All regular files below `folder`, sorted.
+/// All files and symbolic links below `folder`, sorted.
 pub(super) fn files_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     let mut pending = vec![folder.to_owned()];
     while let Some(directory) = pending.pop() {
         for entry in std::fs::read_dir(&directory).map_err(io("list", &directory))? {
             let path = entry.map_err(io("list", &directory))?.path();
-            if path.is_dir() {
+            if path.is_dir() && !path.is_symlink() {
                 pending.push(path);
             } else {
                 found.push(path);
@@ -114,10 +115,18 @@ pub(super) fn files_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-fn executable(path: &Path) -> Result<bool, Error> {
+/// The mode that a recipe's file gets in the image: only the right to execute is kept, so that
+/// the umask of a checkout changes nothing. A symbolic link counts as 0.
+pub(super) fn mode_of(path: &Path) -> Result<u32, Error> {
     use std::os::unix::fs::PermissionsExt as _;
-    let meta = std::fs::metadata(path).map_err(io("inspect", path))?;
-    Ok(meta.permissions().mode() & 0o111 != 0)
+    let meta = std::fs::symlink_metadata(path).map_err(io("inspect", path))?;
+    Ok(
+        match (meta.is_symlink(), meta.permissions().mode() & 0o111) {
+            (true, _) => 0,
+            (false, 0) => 0o644,
+            (false, _) => 0o755,
+        },
+    )
 }
 
 fn components(path: &str) -> impl Iterator<Item = &str> {

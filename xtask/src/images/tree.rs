@@ -2,7 +2,7 @@
 
 use super::debian::Unpacked;
 use super::error::{Error, io};
-use super::recipe::{Recipe, files_under};
+use super::recipe::{Recipe, files_under, mode_of};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -126,13 +126,15 @@ impl Tree {
                 .strip_prefix(&files)
                 .unwrap_or(&source)
                 .to_string_lossy();
-            let meta = std::fs::metadata(&source).map_err(io("inspect", &source))?;
-            let mode = if meta.permissions().mode() & 0o111 == 0 {
-                0o644
-            } else {
-                0o755
-            };
-            self.file(&format!("/{inside}"), mode, source.clone());
+            let inside = format!("/{inside}");
+            match mode_of(&source)? {
+                0 => {
+                    let target = std::fs::read_link(&source).map_err(io("read", &source))?;
+                    self.parents(&inside);
+                    self.0.insert(inside, Node::Link(target));
+                }
+                mode => self.file(&inside, mode, source.clone()),
+            }
         }
         Ok(())
     }
