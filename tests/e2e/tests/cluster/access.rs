@@ -1,0 +1,95 @@
+//! Who may do what through the platform API.
+
+use std::process::Command;
+
+use anyhow::ensure;
+use melouvert_e2e::{kubectl, outcome, platform, refuses, text, two_spaces};
+
+/// `melouvert` as another person, known by a client certificate.
+fn as_person(user: &str, groups: &[&str]) -> anyhow::Result<Command> {
+    let kubeconfig = platform().cluster.client_kubeconfig(user, groups)?;
+    let mut command = platform().melouvert();
+    command.env("KUBECONFIG", kubeconfig);
+    Ok(command)
+}
+
+fn bind(name: &str, role: &str, user: &str, namespace: &str) -> anyhow::Result<()> {
+    let there = kubectl(&["get", "rolebinding", name, "-n", namespace]).is_ok();
+    if !there {
+        kubectl(&[
+            "create",
+            "rolebinding",
+            name,
+            "-n",
+            namespace,
+            "--clusterrole",
+            role,
+            "--user",
+            user,
+        ])?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo xtask test"]
+fn a_dsi_sees_its_own_space_only() -> anyhow::Result<()> {
+    two_spaces()?;
+    bind("dsi", "melouvert-dsi", "dsi-caen", "col-211401187")?;
+    let list = |siren: &str| {
+        let mut command = as_person("dsi-caen", &["melouvert:clients"])?;
+        command.args(["agent", "list", "--siren", siren, "-o", "name"]);
+        Ok::<_, anyhow::Error>(command)
+    };
+    let own = outcome(&mut list("211401187")?)?;
+    ensure!(
+        own.status.success() && text(&own).contains("jeanne.martin@caen.example"),
+        "{}",
+        text(&own)
+    );
+    let (_, said) = refuses(&mut list("217605401")?)?;
+    ensure!(!said.contains("paul"), "{said}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo xtask test"]
+fn the_helpdesk_lists_agents_but_sees_no_mailbox_nor_journal() -> anyhow::Result<()> {
+    two_spaces()?;
+    bind("helpdesk", "melouvert-helpdesk", "aide", "col-211401187")?;
+    let run = |arguments: &[&str]| {
+        let mut command = as_person("aide", &["melouvert:clients"])?;
+        command.args(arguments);
+        Ok::<_, anyhow::Error>(command)
+    };
+    let listed = outcome(&mut run(&[
+        "agent",
+        "list",
+        "--siren",
+        "211401187",
+        "-o",
+        "name",
+    ])?)?;
+    ensure!(listed.status.success(), "control: {}", text(&listed));
+    refuses(&mut run(&["quota", "show", "--siren", "211401187"])?)?;
+    refuses(&mut run(&["journal", "show", "--siren", "211401187"])?)?;
+    refuses(&mut run(&[
+        "agent",
+        "remove",
+        "jeanne.martin@caen.example",
+        "--siren",
+        "211401187",
+        "--yes",
+    ])?)?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo xtask test"]
+fn a_stranger_is_told_which_right_is_missing() -> anyhow::Result<()> {
+    two_spaces()?;
+    let mut command = as_person("inconnu", &[])?;
+    let (code, said) = refuses(command.args(["agent", "list", "--siren", "211401187"]))?;
+    ensure!(code == 4, "exit code {code}: {said}");
+    Ok(())
+}

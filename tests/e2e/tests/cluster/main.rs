@@ -1,0 +1,10 @@
+//! The tests that need a cluster, in one program: they share its spaces.
+
+mod access;
+mod bad_input;
+mod clients;
+mod isolation;
+mod journal;
+mod lifecycle;
+mod migration;
+mod repair;

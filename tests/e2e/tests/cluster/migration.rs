@@ -1,0 +1,114 @@
+//! An old mailbox moved into a space, by a Job in its namespace.
+
+use anyhow::{Context, ensure};
+use melouvert_e2e::{PASSWORD, field, kubectl, outcome, platform, text, two_spaces};
+use serde_json::Value;
+use xtask::legacy::{LegacyAccount, LegacyServer};
+
+const MESSAGES: u32 = 120;
+
+fn run(name: &str, old: &LegacyServer, password: &str) -> anyhow::Result<std::process::Output> {
+    let accounts = tempfile::NamedTempFile::new()?;
+    std::fs::write(
+        accounts.path(),
+        format!(
+            "source_user,source_password,target_user,target_password\nancien,{password},reprise@caen.example,{PASSWORD}\n"
+        ),
+    )?;
+    outcome(
+        platform()
+            .melouvert()
+            .args([
+                "migrate",
+                "run",
+                "--siren",
+                "211401187",
+                "--name",
+                name,
+                "--source",
+            ])
+            .arg(format!("imaps://{}:{}", old.host, old.port))
+            .args(["--source-cidr", &format!("{}/32", old.address), "--ca-file"])
+            .arg(&old.authority)
+            .arg("--accounts")
+            .arg(accounts.path()),
+    )
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo xtask test"]
+fn a_mailbox_moves_with_a_proof() -> anyhow::Result<()> {
+    let (caen, _) = two_spaces()?;
+    caen.agent("reprise", "Boîte reprise", PASSWORD)?;
+    let account = LegacyAccount {
+        user: "ancien",
+        password: "ancien-mot-de-passe",
+        messages: MESSAGES,
+    };
+    let old = LegacyServer::start(platform(), platform().image("dovecot")?, &[account])?;
+
+    let wrong = run("mauvais-mot-de-passe", &old, "faux")?;
+    ensure!(
+        !wrong.status.success(),
+        "a wrong password passed: {}",
+        text(&wrong)
+    );
+
+    let first = run("ancien-serveur", &old, "ancien-mot-de-passe")?;
+    ensure!(first.status.success(), "{}", text(&first));
+    let absent = field(
+        "migration",
+        "col-211401187",
+        "ancien-serveur",
+        "{.status.messages.absent}",
+    )?;
+    let copied = field(
+        "migration",
+        "col-211401187",
+        "ancien-serveur",
+        "{.status.messages.copied}",
+    )?;
+    ensure!(
+        absent == "0" && copied == MESSAGES.to_string(),
+        "copied {copied}, absent {absent}"
+    );
+
+    let proof = xtask::shell::output(platform().melouvert().args([
+        "migrate",
+        "proof",
+        "--siren",
+        "211401187",
+        "--name",
+        "ancien-serveur",
+        "-o",
+        "json",
+    ]))?;
+    let proof: Value = serde_json::from_str(&proof).context("the proof is no JSON")?;
+    ensure!(proof.to_string().contains("INBOX"), "{proof}");
+
+    let mailbox = caen.address("reprise");
+    let listed = caen
+        .mailbox(&mailbox, PASSWORD)
+        .imap("", "LIST \\\"\\\" *")?;
+    ensure!(listed.lines().count() > 5, "few folders arrived:\n{listed}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo xtask test"]
+fn the_job_reaches_the_source_and_nothing_else() -> anyhow::Result<()> {
+    two_spaces()?;
+    let policy = kubectl(&[
+        "get",
+        "networkpolicy",
+        "-n",
+        "col-211401187",
+        "-o",
+        "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}",
+    ])?;
+    ensure!(
+        policy.lines().any(|name| name == "default-deny"),
+        "{policy}"
+    );
+    Ok(())
+}
