@@ -20,7 +20,7 @@ pub const FOLDERS: [&str; 12] = [
     "Archives.2019.&AMk-t&AOk-",
     "Archives.2020.No&AOs-l",
     "&AMk-tat civil",
-    "&AMk-tat civil.Actes & mentions",
+    "&AMk-tat civil.Actes &- mentions",
     "March&AOk-s publics.D&AOk-lib&AOk-rations.Vot&AOk-es",
     "R&AOk-gie de l'eau",
     "Photos \"&AOk-t&AOk-\"",

@@ -1,0 +1,67 @@
+//! Kills the copying process at random moments; at the end nothing is lost, doubled or altered.
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::Lab;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Kills; more with `MELOUVERT_KILLS`.
+fn kills() -> u32 {
+    std::env::var("MELOUVERT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8)
+}
+
+fn copier(lab: &Lab) -> Command {
+    let binary = std::env::current_exe()
+        .ok()
+        .and_then(|test| test.parent()?.parent().map(|target| target.join("examples/copy")))
+        .expect("cargo builds the example beside the tests");
+    let csv = lab.directory.path().join("accounts.csv");
+    std::fs::write(&csv, lab.csv_with(lab.source.port, lab.target.port)).expect("csv");
+    let mut command = Command::new(binary);
+    command.arg(csv).arg(lab.state()).arg("2").arg(lab.directory.path().join("report.json"));
+    command.stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn random_kills_lose_and_double_nothing() {
+    let lab = Lab::new(600, 2);
+    let mut random = StdRng::seed_from_u64(std::process::id().into());
+    let mut killed = 0;
+    let deadline = Instant::now() + Duration::from_secs(600);
+    while killed < kills() && Instant::now() < deadline {
+        let mut child = copier(&lab).spawn().expect("the copier starts");
+        std::thread::sleep(Duration::from_millis(random.random_range(5..400)));
+        let ended = child.try_wait().expect("wait");
+        if ended.is_some() {
+            // Copied before the kill: forget a part, as if the disk had lost it, and go on.
+            damage_journals(&lab, &mut random);
+            killed += 1;
+            continue;
+        }
+        child.kill().expect("kill -9");
+        child.wait().expect("wait");
+        killed += 1;
+    }
+    let status = copier(&lab).status().expect("the copier runs");
+    let report = std::fs::read_to_string(lab.directory.path().join("report.json"));
+    assert!(status.success(), "{status}: {report:?}");
+    lab.assert_alike();
+}
+
+/// Cuts each journal at a random place, or deletes it.
+fn damage_journals(lab: &Lab, random: &mut StdRng) {
+    for entry in std::fs::read_dir(lab.state()).expect("state") {
+        let journal = entry.expect("entry").path().join("journal");
+        if random.random_range(0..4) == 0 {
+            let _ = std::fs::remove_file(&journal);
+        } else if let Ok(file) = std::fs::OpenOptions::new().write(true).open(&journal) {
+            let length = file.metadata().expect("metadata").len();
+            file.set_len(random.random_range(0..=length)).expect("cut");
+        }
+    }
+}
