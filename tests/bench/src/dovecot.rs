@@ -69,11 +69,19 @@ pub const INSTALL: &str = "apt-get install -y dovecot-imapd";
 impl Dovecot {
     /// Starts a server whose files live in `directory`, and waits until it answers.
     pub fn start(directory: &Path, options: &Options) -> anyhow::Result<Self> {
+        Self::start_on(directory, options, free_ports()?)
+    }
+
+    /// The same on given ports: cleartext, TLS.
+    pub fn start_on(
+        directory: &Path,
+        options: &Options,
+        (port, tls_port): (u16, u16),
+    ) -> anyhow::Result<Self> {
         let binary = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"]
             .into_iter()
             .find(|path| Path::new(path).exists())
             .with_context(|| format!("failed to find dovecot; as root: {INSTALL}"))?;
-        let (port, tls_port) = free_ports()?;
         prepare(directory)?;
         let configuration = directory.join("dovecot.conf");
         fs::write(&configuration, render(directory, options, port, tls_port))?;

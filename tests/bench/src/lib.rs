@@ -6,4 +6,5 @@
 
 pub mod corpus;
 pub mod dovecot;
+pub mod proxy;
 pub mod seeds;
