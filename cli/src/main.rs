@@ -10,6 +10,7 @@ mod globals;
 mod input;
 mod kube;
 mod language;
+mod platform;
 mod printer;
 mod progress;
 mod text;
