@@ -104,7 +104,6 @@ fn kubelet(layout: &Layout) -> Value {
         "failSwapOn": false,
         "oomScoreAdj": 0,
         "maxPods": 250,
-        "localStorageCapacityIsolation": false,
         "enforceNodeAllocatable": [],
         "containerRuntimeEndpoint": format!("unix://{}", layout.containerd_socket().display()),
         "podLogsDir": layout.text("pod-logs"),
