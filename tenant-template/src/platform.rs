@@ -1,7 +1,5 @@
 //! What the operator itself creates in its own namespace before any tenant.
 
-use std::fmt::Write;
-
 use melouvert_api::labels::component;
 use melouvert_domain::{MailDomain, NamespaceName};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     KeyPairPem, Object, certificates,
     certificates::tls_secret,
+    config::{
+        Endpoint, EximRelayInConfig, EximRelayOutConfig, PostgresConfig, TlsPolicy, domain_map,
+    },
+    mail::MESSAGE_BYTES,
     meta::{Place, Strings},
 };
 
@@ -22,6 +24,10 @@ pub const RELAY_MAPS: &str = "melouvert-relay-maps";
 pub const DATABASE_SECRET: &str = "melouvert-postgresql";
 /// The database administrator.
 pub const DATABASE_USER: &str = "melouvert";
+/// Connections that the embedded database takes: a few for each tenant of a small region.
+const DATABASE_CONNECTIONS: u32 = 400;
+/// The embedded database's page cache, in mebibytes: an eighth of its pod's limit.
+const DATABASE_BUFFERS_MEBI: u32 = 128;
 
 /// What the platform's objects are rendered from.
 #[derive(Debug, Clone)]
@@ -33,8 +39,8 @@ pub struct PlatformSettings {
     /// Whether the chart starts a PostgreSQL of its own. Otherwise its Secrets and configuration
     /// are not the operator's to write.
     pub embedded_database: bool,
-    /// Where outgoing mail goes, `host` or `host::port`; the recipient's MX when absent.
-    pub smarthost: Option<String>,
+    /// Where outgoing mail goes; the recipients' MX when absent.
+    pub smarthost: Option<Endpoint>,
 }
 
 /// The platform's secrets and certificates.
@@ -110,13 +116,13 @@ pub fn render_relay_maps(system_namespace: &str, routes: &[Route]) -> Object {
     let mut sorted: Vec<&Route> = routes.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let (mut domains, mut senders) = (String::new(), String::new());
-    for Route { domain, namespace } in sorted {
-        let host = certificates::mail_host(namespace);
-        // Writing to a String cannot fail.
-        let _ = writeln!(domains, "{domain}: {host}");
-        let _ = writeln!(senders, "{domain}: {namespace}");
-    }
+    let hosts: Vec<String> = sorted
+        .iter()
+        .map(|r| certificates::mail_host(&r.namespace))
+        .collect();
+    let hosts = hosts.iter().map(String::as_str);
+    let domains = domain_map(sorted.iter().map(|r| &r.domain).zip(hosts));
+    let senders = domain_map(sorted.iter().map(|r| (&r.domain, r.namespace.as_str())));
     let data = Strings::from([("domains".into(), domains), ("senders".into(), senders)]);
     Object::of(&place(system_namespace, "relay").config_map(RELAY_MAPS, data))
 }
@@ -142,19 +148,65 @@ pub fn render_platform(settings: &PlatformSettings, material: &PlatformMaterial)
             &material.relay_out_client,
         ),
     ];
+    objects.extend(relays(settings, &relay_in, &relay_out));
     if settings.embedded_database {
         objects.extend(database(system, material));
     }
     objects
 }
 
-fn database(system: &str, material: &PlatformMaterial) -> [Object; 2] {
+/// The relays' configuration; their maps are [`render_relay_maps`]'s.
+fn relays(settings: &PlatformSettings, relay_in: &Place<'_>, relay_out: &Place<'_>) -> [Object; 2] {
+    let system = &settings.system_namespace;
+    let inbound = EximRelayInConfig {
+        hostname: format!("mx.{}", settings.base_domain),
+        message_size_limit: MESSAGE_BYTES,
+        tls: TlsPolicy,
+    };
+    let outbound = EximRelayOutConfig {
+        hostname: format!("smtp-out.{}", settings.base_domain),
+        relay_in: service("melouvert-relay-in", system, 25),
+        smarthost: settings.smarthost.clone(),
+        message_size_limit: MESSAGE_BYTES,
+        tls: TlsPolicy,
+    };
+    let file = |text: String| Strings::from([("exim.conf".to_owned(), text)]);
+    [
+        Object::of(&relay_in.config_map("melouvert-relay-in", file(inbound.render()))),
+        Object::of(&relay_out.config_map("melouvert-relay-out", file(outbound.render()))),
+    ]
+}
+
+/// Where tenants hand over outgoing mail.
+pub(crate) fn relay_out(system_namespace: &str) -> Endpoint {
+    service("melouvert-relay-out", system_namespace, 587)
+}
+
+/// A Service of the system namespace by the name that its certificate carries.
+fn service(name: &str, system_namespace: &str, port: u16) -> Endpoint {
+    Endpoint {
+        host: format!("{name}.{system_namespace}.svc.cluster.local"),
+        port,
+    }
+}
+
+fn database(system: &str, material: &PlatformMaterial) -> [Object; 3] {
     let place = place(system, component::POSTGRES);
     let login = [
         ("username", DATABASE_USER),
         ("password", material.database_password.expose_secret()),
     ];
+    let config = PostgresConfig {
+        max_connections: DATABASE_CONNECTIONS,
+        shared_buffers_mb: DATABASE_BUFFERS_MEBI,
+        tls: TlsPolicy,
+    };
+    let files = Strings::from([
+        ("postgresql.conf".into(), config.render()),
+        ("pg_hba.conf".into(), PostgresConfig::render_hba()),
+    ]);
     [
+        Object::of(&place.config_map("melouvert-postgresql", files)),
         Object::of(&place.secret(DATABASE_SECRET, "Opaque", login)),
         tls_secret(
             &place,

@@ -1,10 +1,16 @@
 //! The servers' files: what anybody may read in a ConfigMap, what must stay secret in a Secret.
 
+use melouvert_domain::Lifecycle;
 use secrecy::ExposeSecret;
 
 use crate::{
-    Material, Object, ValidatedTenant,
+    Material, Object, ValidatedTenant, certificates,
+    config::{
+        Database, DovecotConfig, DovecotSecrets, EximSecrets, EximTenantConfig, Logins, TlsPolicy,
+        domain_map,
+    },
     meta::{Place, Strings},
+    platform,
 };
 
 /// The ConfigMap with `dovecot.conf`, `exim.conf` and `domains`.
@@ -13,28 +19,92 @@ pub const CONFIG_MAP: &str = "mail-config";
 pub const SERVERS_SECRET: &str = "mail-db";
 /// The Secret with the mail-signing keys.
 pub const DKIM_SECRET: &str = "mail-dkim";
-
-/// Files by name.
-#[derive(Default)]
-pub(crate) struct Files {
-    pub(crate) public: Strings,
-    pub(crate) secret: Strings,
-}
+/// The largest message that any server of the region takes, in bytes.
+pub(crate) const MESSAGE_BYTES: u64 = 50 << 20;
+/// Connections of one agent from one address: a phone, a laptop and a webmail with several folders
+/// each, all coming from the edge's address.
+const CONNECTIONS_PER_AGENT: u32 = 50;
 
 /// The ConfigMap and Secrets that the mail pod mounts beside its certificates.
-pub(crate) fn objects(files: &Files, material: &Material, place: &Place<'_>) -> [Object; 3] {
-    let secret = files.secret.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+pub(crate) fn objects(
+    tenant: &ValidatedTenant,
+    material: &Material,
+    place: &Place<'_>,
+) -> [Object; 3] {
+    let [dovecot, exim] = secret_files(tenant, material);
+    let servers = [
+        ("dovecot-secrets.conf", dovecot.as_str()),
+        ("exim-secrets.conf", exim.as_str()),
+    ];
     let rsa = material.dkim_rsa.as_ref();
     let keys = std::iter::once(("ed25519.pem", material.dkim_ed25519.expose_secret()))
         .chain(rsa.map(|key| ("rsa.pem", key.expose_secret())));
     [
-        Object::of(&place.config_map(CONFIG_MAP, files.public.clone())),
-        Object::of(&place.secret(SERVERS_SECRET, "Opaque", secret)),
+        Object::of(&place.config_map(CONFIG_MAP, public_files(tenant))),
+        Object::of(&place.secret(SERVERS_SECRET, "Opaque", servers)),
         Object::of(&place.secret(DKIM_SECRET, "Opaque", keys)),
     ]
 }
 
-/// The servers' files of one tenant.
-pub(crate) fn files(_tenant: &ValidatedTenant, _material: &Material) -> Files {
-    Files::default()
+fn public_files(tenant: &ValidatedTenant) -> Strings {
+    let dovecot = DovecotConfig {
+        hostname: certificates::mail_host(&tenant.namespace),
+        main_domain: tenant.main_domain.clone(),
+        database: database(tenant),
+        logins: logins(tenant.lifecycle),
+        default_quota_bytes: tenant.quota.mailbox.bytes(),
+        max_connections_per_user: CONNECTIONS_PER_AGENT,
+        tls: TlsPolicy,
+    };
+    let exim = EximTenantConfig {
+        hostname: certificates::mail_host(&tenant.namespace),
+        main_domain: tenant.main_domain.clone(),
+        relay_out: platform::relay_out(&tenant.system_namespace),
+        message_size_limit: MESSAGE_BYTES,
+        tls: TlsPolicy,
+    };
+    let namespace = tenant.namespace.as_str();
+    let domains = domain_map(tenant.domains().map(|domain| (domain, namespace)));
+    Strings::from([
+        ("dovecot.conf".into(), dovecot.render()),
+        ("exim.conf".into(), exim.render()),
+        ("domains".into(), domains),
+    ])
+}
+
+fn secret_files(tenant: &ValidatedTenant, material: &Material) -> [String; 2] {
+    let database = database(tenant);
+    let dovecot = DovecotSecrets {
+        database_host: database.host.clone(),
+        database_password: material.reader_password.clone(),
+        doveadm_api_key: material.doveadm_api_key.clone(),
+    };
+    let exim = EximSecrets {
+        database,
+        database_password: material.reader_password.clone(),
+    };
+    [dovecot.render(), exim.render()]
+}
+
+/// The tenant's own database, as its reader role.
+fn database(tenant: &ValidatedTenant) -> Database {
+    let siren = &tenant.siren;
+    let server = &tenant.region.database;
+    Database {
+        host: server.host.clone(),
+        port: server.port,
+        name: format!("col_{siren}"),
+        user: format!("col_{siren}_reader"),
+    }
+}
+
+fn logins(lifecycle: Lifecycle) -> Logins {
+    let reason = match lifecycle {
+        Lifecycle::Active => return Logins::Allowed,
+        Lifecycle::Suspended => "Espace suspendu : adressez-vous à votre collectivité",
+        Lifecycle::Terminating => "Espace en cours de fermeture",
+    };
+    Logins::Refused {
+        reason: reason.into(),
+    }
 }

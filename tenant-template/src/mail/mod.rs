@@ -7,6 +7,7 @@ mod service;
 mod statefulset;
 mod volume;
 
+pub(crate) use config::MESSAGE_BYTES;
 pub use config::{CONFIG_MAP, DKIM_SECRET, SERVERS_SECRET};
 pub(crate) use service::render as service;
 pub(crate) use statefulset::render as statefulset;
@@ -26,11 +27,7 @@ pub(crate) fn content(
     place: &Place<'_>,
 ) -> Vec<Object> {
     let mut objects = certificates::leaves(material, place).to_vec();
-    objects.extend(config::objects(
-        &config::files(tenant, material),
-        material,
-        place,
-    ));
+    objects.extend(config::objects(tenant, material, place));
     objects
 }
 

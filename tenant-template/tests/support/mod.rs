@@ -1,0 +1,145 @@
+//! Fixtures: Caen, its secrets, a migration, the platform.
+#![allow(missing_docs, dead_code)]
+
+use melouvert_api::{
+    RegionSpec,
+    migration::Source,
+    region::{DatabaseServer, Images},
+};
+use melouvert_domain::{Lifecycle, MailDomain, NamespaceName, Siren};
+use melouvert_tenant_template::{
+    KeyPairPem, Material, Object, PlatformMaterial, PlatformSettings, TenantQuota, TenantResources,
+    ValidatedMigration, ValidatedTenant,
+};
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// Every fixture's secret holds this word, so that a leak is found by searching for it.
+pub const SECRET: &str = "s3cr3t";
+
+pub fn secret(of: &str) -> SecretString {
+    format!("{SECRET}-{of}").into()
+}
+
+pub fn pair(of: &str) -> KeyPairPem {
+    KeyPairPem {
+        chain: format!("certificate of {of}\n"),
+        key: secret(of),
+    }
+}
+
+pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
+    let siren: Siren = "211401187".parse().unwrap();
+    let domain = |text: &str| text.parse::<MailDomain>().unwrap();
+    ValidatedTenant {
+        uid: "6b1f2f0e-0000-4000-8000-000000000001".into(),
+        namespace: NamespaceName::of(&siren),
+        siren,
+        legal_name: "Caen".into(),
+        main_domain: domain("caen.example"),
+        other_domains: vec![domain("ville-caen.example")],
+        lifecycle,
+        quota: TenantQuota {
+            agents: 10_000,
+            storage: "20Gi".parse().unwrap(),
+            mailbox: "2Gi".parse().unwrap(),
+        },
+        resources: TenantResources {
+            cpu_millis: 500,
+            memory: "768Mi".parse().unwrap(),
+        },
+        region: region(),
+        system_namespace: "melouvert-system".into(),
+    }
+}
+
+pub fn region() -> RegionSpec {
+    RegionSpec {
+        base_domain: "normandie.melouvert.example".into(),
+        storage_class: None,
+        images: Images {
+            dovecot: "localhost/melouvert/dovecot:0.1.0".into(),
+            exim: "localhost/melouvert/exim:0.1.0".into(),
+            melouvert: "localhost/melouvert/operator:0.1.0".into(),
+        },
+        database: DatabaseServer {
+            host: "melouvert-postgresql.melouvert-system.svc.cluster.local".into(),
+            port: 5432,
+            cidr: None,
+        },
+        dns_cidrs: vec![],
+    }
+}
+
+pub fn material() -> Material {
+    Material {
+        root_pem: "certificate of the region\n".into(),
+        ca: pair("tenant-ca"),
+        server: pair("mail"),
+        client: pair("client"),
+        reader_password: secret("reader"),
+        doveadm_api_key: secret("doveadm"),
+        dkim_ed25519: secret("ed25519"),
+        dkim_rsa: Some(secret("rsa")),
+    }
+}
+
+pub fn migration() -> ValidatedMigration {
+    let tenant = tenant(Lifecycle::Active);
+    ValidatedMigration {
+        uid: "6b1f2f0e-0000-4000-8000-000000000002".into(),
+        name: "vague-1".parse().unwrap(),
+        run: 3,
+        siren: tenant.siren,
+        namespace: tenant.namespace,
+        source: Source {
+            host: "ancien.caen.example".into(),
+            port: 993,
+            cidrs: vec!["203.0.113.7/32".into()],
+            ca: Some("certificate of the old server\n".into()),
+            allow_cleartext: false,
+        },
+        accounts_secret: "vague-1-accounts".into(),
+        jobs: 4,
+        root_pem: "certificate of the region\n".into(),
+        image: tenant.region.images.melouvert,
+        storage_class: Some("lent".into()),
+        dns_cidrs: vec!["10.96.0.2/32".into()],
+        system_namespace: tenant.system_namespace,
+    }
+}
+
+pub fn platform() -> (PlatformSettings, PlatformMaterial) {
+    let settings = PlatformSettings {
+        system_namespace: "melouvert-system".into(),
+        base_domain: "normandie.melouvert.example".into(),
+        embedded_database: true,
+        smarthost: None,
+    };
+    let material = PlatformMaterial {
+        root: pair("region"),
+        database: pair("postgresql"),
+        relay_in: pair("relay-in"),
+        relay_out: pair("relay-out"),
+        relay_out_client: pair("relay-out-client"),
+        api: pair("api"),
+        database_password: secret("admin"),
+    };
+    (settings, material)
+}
+
+/// The pod template of a StatefulSet or Job.
+pub fn pod_spec(object: &Object) -> Option<&Value> {
+    object.value.pointer("/spec/template/spec")
+}
+
+pub fn find<'a>(
+    objects: impl IntoIterator<Item = &'a Object>,
+    kind: &str,
+    name: &str,
+) -> &'a Object {
+    objects
+        .into_iter()
+        .find(|object| object.resource.kind == kind && object.name == name)
+        .unwrap_or_else(|| panic!("no {kind} {name}"))
+}
