@@ -7,10 +7,13 @@ use clap::Subcommand;
 
 use crate::{errors::CliError, globals::Context, language::French};
 
+pub mod agent;
 pub mod cert;
 pub mod collectivity;
 pub mod completion;
 pub mod doctor;
+pub mod journal;
+pub mod quota;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -18,6 +21,15 @@ pub enum Command {
     /// Open, show, suspend and end the spaces of local authorities
     #[command(subcommand)]
     Collectivity(collectivity::Command),
+    /// Manage the agents of a collectivity
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// Show the quotas of a collectivity and their use
+    #[command(subcommand)]
+    Quota(quota::Command),
+    /// Show and verify the journals
+    #[command(subcommand)]
+    Journal(journal::Command),
     /// Show the certificates of the collectivities and when they expire
     #[command(subcommand)]
     Cert(cert::Command),
@@ -31,10 +43,13 @@ pub enum Command {
 
 /// The French helps of every command.
 pub const FRENCH: &[&[French]] = &[
+    agent::FRENCH,
     cert::FRENCH,
     collectivity::FRENCH,
     completion::FRENCH,
     doctor::FRENCH,
+    journal::FRENCH,
+    quota::FRENCH,
 ];
 
 impl Command {
@@ -42,6 +57,9 @@ impl Command {
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::Collectivity(command) => command.run(context).await,
+            Self::Agent(command) => command.run(context).await,
+            Self::Quota(command) => command.run(context).await,
+            Self::Journal(command) => command.run(context).await,
             Self::Cert(command) => command.run(context).await,
             Self::Doctor => doctor::run(context).await,
             Self::Completion(args) => args.run(context),
