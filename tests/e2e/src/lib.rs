@@ -46,6 +46,24 @@ pub fn kubectl(arguments: &[&str]) -> anyhow::Result<String> {
     Ok(platform().cluster.kubectl(arguments)?)
 }
 
+/// Runs SQL as the region's administrator, inside the server's own pod.
+pub fn psql(database: &str, sql: &str) -> anyhow::Result<String> {
+    let script = "PGPASSWORD=$(cat /db/password) exec psql -X -A -t -v ON_ERROR_STOP=1 -h localhost -U melouvert -d \"$1\" -c \"$2\"";
+    kubectl(&[
+        "exec",
+        "-n",
+        "melouvert-system",
+        "melouvert-postgresql-0",
+        "--",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        database,
+        sql,
+    ])
+}
+
 /// One field of an object, by JSONPath.
 pub fn field(kind: &str, namespace: &str, name: &str, path: &str) -> anyhow::Result<String> {
     kubectl(&[

@@ -1,30 +1,10 @@
 //! The journal names who did what, and shows when it was tampered with.
 
 use anyhow::{Context, ensure};
-use melouvert_e2e::{kubectl, melouvert, melouvert_json, melouvert_refuses, two_spaces};
+use melouvert_e2e::{melouvert, melouvert_json, melouvert_refuses, psql, two_spaces};
 
 fn sql(statement: &str) -> anyhow::Result<String> {
-    kubectl(&[
-        "exec",
-        "-n",
-        "melouvert-system",
-        "melouvert-postgresql-0",
-        "--",
-        "psql",
-        "-X",
-        "-A",
-        "-t",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-U",
-        "melouvert",
-        "-h",
-        "/run/postgresql",
-        "-d",
-        "col_217605401",
-        "-c",
-        statement,
-    ])
+    psql("col_217605401", statement)
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, ensure};
 use melouvert_e2e::{
-    PASSWORD, await_ready, deliver, eventually, field, kubectl, melouvert, platform, two_spaces,
+    PASSWORD, await_ready, deliver, eventually, field, kubectl, melouvert, platform, psql,
+    two_spaces,
 };
 use xtask::space::{CAEN, Example, Space};
 
@@ -145,25 +146,7 @@ fn data_are_erased_after_the_notice_only() -> anyhow::Result<()> {
         );
         Ok(())
     })?;
-    let databases = kubectl(&[
-        "exec",
-        "-n",
-        "melouvert-system",
-        "melouvert-postgresql-0",
-        "--",
-        "psql",
-        "-X",
-        "-A",
-        "-t",
-        "-U",
-        "melouvert",
-        "-h",
-        "/run/postgresql",
-        "-d",
-        "postgres",
-        "-c",
-        "SELECT datname FROM pg_database",
-    ])?;
+    let databases = psql("postgres", "SELECT datname FROM pg_database")?;
     ensure!(databases.contains("col_211401187"), "control: {databases}");
     ensure!(
         !databases.contains(&format!("col_{}", BAYEUX.siren)),
