@@ -15,21 +15,21 @@ async fn main() -> ExitCode {
     let [csv, state, jobs, report, rest @ ..] = &arguments[..] else {
         return ExitCode::from(Outcome::BAD_INPUT);
     };
-    let endpoints =
-        EndpointOptions { allow_cleartext: true, ca_file: rest.first().map(PathBuf::from) };
+    let endpoints = EndpointOptions {
+        allow_cleartext: true,
+        ca_file: rest.first().map(PathBuf::from),
+    };
     let Ok(accounts) = read_accounts(Path::new(csv), &endpoints) else {
         return ExitCode::from(Outcome::BAD_INPUT);
     };
-    let options = Options { jobs: jobs.parse().unwrap_or(1), ..Options::default() };
+    let options = Options {
+        jobs: jobs.parse().unwrap_or(1),
+        ..Options::default()
+    };
     let stop = CancellationToken::new();
-    let done = melouvert_migration::run(
-        accounts,
-        Path::new(state),
-        &options,
-        Arc::new(Silent),
-        stop,
-    )
-    .await;
+    let done =
+        melouvert_migration::run(accounts, Path::new(state), &options, Arc::new(Silent), stop)
+            .await;
     let written = serde_json::to_vec_pretty(&done)
         .map_err(std::io::Error::other)
         .and_then(|json| std::fs::write(report, json));

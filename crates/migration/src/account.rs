@@ -57,7 +57,12 @@ impl Account {
     /// A directory name for this account: readable, unique, without path separators.
     pub fn key(&self) -> String {
         let mut hasher = blake3::Hasher::new();
-        for part in [&self.source.url, &self.source.user, &self.target.url, &self.target.user] {
+        for part in [
+            &self.source.url,
+            &self.source.user,
+            &self.target.url,
+            &self.target.user,
+        ] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
@@ -66,7 +71,13 @@ impl Account {
             .user
             .chars()
             .take(40)
-            .map(|c| if c.is_ascii_alphanumeric() || "-_@".contains(c) { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "-_@".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .collect();
         format!("{readable}-{}", &hasher.finalize().to_hex()[..16])
     }
@@ -121,8 +132,10 @@ pub fn read_accounts(
     path: &Path,
     options: &EndpointOptions,
 ) -> Result<Vec<Account>, AccountsError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| AccountsError::Read { path: path.to_owned(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| AccountsError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     parse_accounts(&bytes, options)
 }
 
@@ -132,12 +145,17 @@ pub fn parse_accounts(
     options: &EndpointOptions,
 ) -> Result<Vec<Account>, AccountsError> {
     let tls = Security::tls(options.ca_file.as_deref())?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::Headers)
+        .from_reader(bytes);
     let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
     let mut places = [0usize; 6];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
         let name = |found: &str| found.trim_start_matches('\u{feff}') == column;
-        *place = header.iter().position(name).ok_or(AccountsError::Header { column })?;
+        *place = header
+            .iter()
+            .position(name)
+            .ok_or(AccountsError::Header { column })?;
     }
     let mut accounts = Vec::new();
     let mut seen = std::collections::HashMap::new();
@@ -145,24 +163,46 @@ pub fn parse_accounts(
         let record = record.map_err(|error| csv_error(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |index: usize| record.get(places[index]).unwrap_or("");
-        let mut side = |first: usize| {
-            endpoint([cell(first), cell(first + 1), cell(first + 2)], first, options, &tls)
-                .map_err(|(column, reason)| AccountsError::Value { line, column, reason })
+        let side = |first: usize| {
+            endpoint(
+                [cell(first), cell(first + 1), cell(first + 2)],
+                first,
+                options,
+                &tls,
+            )
+            .map_err(|(column, reason)| AccountsError::Value {
+                line,
+                column,
+                reason,
+            })
         };
-        let account = Account { source: side(0)?, target: side(3)? };
+        let account = Account {
+            source: side(0)?,
+            target: side(3)?,
+        };
         if let Some(first) = seen.insert(account.key(), line) {
             let reason = format!("the same source and target as line {first}; remove one of them");
-            return Err(AccountsError::Value { line, column: "source_user", reason });
+            return Err(AccountsError::Value {
+                line,
+                column: "source_user",
+                reason,
+            });
         }
         accounts.push(account);
     }
-    if accounts.is_empty() { Err(AccountsError::Empty) } else { Ok(accounts) }
+    if accounts.is_empty() {
+        Err(AccountsError::Empty)
+    } else {
+        Ok(accounts)
+    }
 }
 
 fn csv_error(error: &csv::Error) -> AccountsError {
     let line = error.position().map_or(1, csv::Position::line);
     let reason = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
             format!("{len} columns instead of {expected_len}; quote values that hold a comma")
         }
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8; save the file as UTF-8".to_owned(),
@@ -178,8 +218,11 @@ fn endpoint(
     tls: &Security,
 ) -> Result<Endpoint, (&'static str, String)> {
     let bad_url = |reason: String| (COLUMNS[first], reason);
-    let parsed = Url::parse(url.trim())
-        .map_err(|error| bad_url(format!("\"{url}\" is not a URL ({error}); write imaps://host:993")))?;
+    let parsed = Url::parse(url.trim()).map_err(|error| {
+        bad_url(format!(
+            "\"{url}\" is not a URL ({error}); write imaps://host:993"
+        ))
+    })?;
     let (security, default_port) = match parsed.scheme() {
         "imaps" => (tls.clone(), 993),
         "imap" if options.allow_cleartext => (Security::Cleartext, 143),
@@ -190,21 +233,37 @@ fn endpoint(
                     .to_owned(),
             ));
         }
-        other => return Err(bad_url(format!("{other}:// is unknown; use imaps://host:port"))),
+        other => {
+            return Err(bad_url(format!(
+                "{other}:// is unknown; use imaps://host:port"
+            )));
+        }
     };
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(bad_url("put user and password in their own columns".to_owned()));
+        return Err(bad_url(
+            "put user and password in their own columns".to_owned(),
+        ));
     }
     let host = parsed.host_str().filter(|host| !host.is_empty());
-    let host = host.ok_or_else(|| bad_url("the host is missing; write imaps://host:993".to_owned()))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let host =
+        host.ok_or_else(|| bad_url("the host is missing; write imaps://host:993".to_owned()))?;
+    let host = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
     let port = parsed.port().unwrap_or(default_port);
     for (offset, value) in [(1, user), (2, password)] {
         if value.is_empty() {
-            return Err((COLUMNS[first + offset], "it is empty; fill it in".to_owned()));
+            return Err((
+                COLUMNS[first + offset],
+                "it is empty; fill it in".to_owned(),
+            ));
         }
         if value.contains(['\r', '\n', '\0']) {
-            return Err((COLUMNS[first + offset], "it holds a line break or NUL".to_owned()));
+            return Err((
+                COLUMNS[first + offset],
+                "it holds a line break or NUL".to_owned(),
+            ));
         }
     }
     Ok(Endpoint {
@@ -238,7 +297,10 @@ mod tests {
         "source_url,source_user,source_password,target_url,target_user,target_password\n";
 
     fn parse(rows: &str, allow_cleartext: bool) -> Result<Vec<Account>, AccountsError> {
-        let options = EndpointOptions { allow_cleartext, ca_file: None };
+        let options = EndpointOptions {
+            allow_cleartext,
+            ca_file: None,
+        };
         parse_accounts(format!("{HEAD}{rows}").as_bytes(), &options)
     }
 
@@ -255,17 +317,48 @@ mod tests {
     fn names_line_and_column() {
         let good = "imaps://a,u,p,imaps://b,u,p\n";
         for (rows, cleartext, expected) in [
-            (format!("{good}imap://a,u,p,imaps://b,u,p\n"), false, "line 3, column source_url"),
-            (format!("{good}imap://a,u,p,ftp://b,u,p\n"), true, "line 3, column target_url"),
-            ("imaps://a,,p,imaps://b,u,p\n".to_owned(), true, "line 2, column source_user"),
-            ("imaps://a,u,p,imaps://b,u,\n".to_owned(), true, "line 2, column target_password"),
-            ("imaps://a,u,p,imaps://b,u\n".to_owned(), true, "line 2: 5 columns"),
-            ("imaps://a:x,u,p,imaps://b,u,p\n".to_owned(), true, "line 2, column source_url"),
-            (format!("{good}{good}"), true, "line 3, column source_user: the same"),
+            (
+                format!("{good}imap://a,u,p,imaps://b,u,p\n"),
+                false,
+                "line 3, column source_url",
+            ),
+            (
+                format!("{good}imap://a,u,p,ftp://b,u,p\n"),
+                true,
+                "line 3, column target_url",
+            ),
+            (
+                "imaps://a,,p,imaps://b,u,p\n".to_owned(),
+                true,
+                "line 2, column source_user",
+            ),
+            (
+                "imaps://a,u,p,imaps://b,u,\n".to_owned(),
+                true,
+                "line 2, column target_password",
+            ),
+            (
+                "imaps://a,u,p,imaps://b,u\n".to_owned(),
+                true,
+                "line 2: 5 columns",
+            ),
+            (
+                "imaps://a:x,u,p,imaps://b,u,p\n".to_owned(),
+                true,
+                "line 2, column source_url",
+            ),
+            (
+                format!("{good}{good}"),
+                true,
+                "line 3, column source_user: the same",
+            ),
             (String::new(), true, "no account"),
         ] {
             let error = parse(&rows, cleartext).expect_err(&rows).to_string();
-            assert!(error.contains(expected), "{error} should contain {expected}");
+            assert!(
+                error.contains(expected),
+                "{error} should contain {expected}"
+            );
             assert!(!error.contains(",p"), "no secret in {error}");
         }
     }

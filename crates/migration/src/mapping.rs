@@ -42,7 +42,9 @@ impl NameStyle {
             utf7::encode(&level)
         });
         let separator = self.separator.map(String::from);
-        let joined = levels.collect::<Vec<_>>().join(separator.as_deref().unwrap_or("_"));
+        let joined = levels
+            .collect::<Vec<_>>()
+            .join(separator.as_deref().unwrap_or("_"));
         format!("{}{joined}", self.prefix)
     }
 
@@ -67,7 +69,10 @@ mod tests {
     use super::*;
 
     fn style(separator: char, prefix: &str) -> NameStyle {
-        NameStyle { separator: Some(separator), prefix: prefix.to_owned() }
+        NameStyle {
+            separator: Some(separator),
+            prefix: prefix.to_owned(),
+        }
     }
 
     #[test]

@@ -41,7 +41,10 @@ impl Pool {
 
     /// Adds one message.
     pub fn add(&mut self, hash: MessageHash, uid: Uid, date: Option<InternalDate>) {
-        self.by_hash.entry(hash).or_default().push((uid, date.map(|date| date.unix)));
+        self.by_hash
+            .entry(hash)
+            .or_default()
+            .push((uid, date.map(|date| date.unix)));
         self.count += 1;
     }
 
@@ -49,7 +52,10 @@ impl Pool {
     pub fn claim(&mut self, hash: MessageHash, date: Option<InternalDate>) -> Option<Uid> {
         let candidates = self.by_hash.get_mut(&hash)?;
         let wanted = date.map(|date| date.unix);
-        let place = candidates.iter().position(|(_, found)| *found == wanted).unwrap_or(0);
+        let place = candidates
+            .iter()
+            .position(|(_, found)| *found == wanted)
+            .unwrap_or(0);
         let (uid, _) = candidates.remove(place);
         if candidates.is_empty() {
             self.by_hash.remove(&hash);
@@ -108,7 +114,12 @@ mod tests {
 
     #[test]
     fn prefers_the_same_date() {
-        let (hash, date) = (MessageHash::of(b"x"), |unix| Some(InternalDate { unix, offset_minutes: 0 }));
+        let (hash, date) = (MessageHash::of(b"x"), |unix| {
+            Some(InternalDate {
+                unix,
+                offset_minutes: 0,
+            })
+        });
         let mut pool = Pool::default();
         pool.add(hash, 1, date(10));
         pool.add(hash, 2, date(20));

@@ -165,8 +165,9 @@ pub struct InternalDate {
     pub offset_minutes: i16,
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 impl InternalDate {
     /// Reads `17-Jul-1996 02:44:25 -0700` (RFC 9051 `date-time`; a leading space is allowed).
@@ -177,7 +178,9 @@ impl InternalDate {
         let day: i8 = date.next()?.parse().ok()?;
         let month = date.next()?;
         let year: i16 = date.next()?.parse().ok()?;
-        let month = MONTHS.iter().position(|known| known.eq_ignore_ascii_case(month))?;
+        let month = MONTHS
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(month))?;
         let mut time = time.splitn(3, ':');
         let (hour, minute, second): (i8, i8, i8) = (
             time.next()?.parse().ok()?,
@@ -188,14 +191,19 @@ impl InternalDate {
         let civil = civil::DateTime::new(year, month, day, hour, minute, second.min(59), 0).ok()?;
         let offset_minutes = parse_zone(zone)?;
         let utc = Offset::UTC.to_timestamp(civil).ok()?.as_second();
-        Some(Self { unix: utc - i64::from(offset_minutes) * 60, offset_minutes })
+        Some(Self {
+            unix: utc - i64::from(offset_minutes) * 60,
+            offset_minutes,
+        })
     }
 
     /// Writes the form that [`InternalDate::parse`] reads.
     pub fn to_imap(self) -> String {
         let local = self.unix + i64::from(self.offset_minutes) * 60;
         let civil = jiff::Timestamp::from_second(local)
-            .map_or(civil::DateTime::default(), |instant| Offset::UTC.to_datetime(instant));
+            .map_or(civil::DateTime::default(), |instant| {
+                Offset::UTC.to_datetime(instant)
+            });
         let sign = if self.offset_minutes < 0 { '-' } else { '+' };
         let minutes = self.offset_minutes.unsigned_abs();
         let month = MONTHS[usize::try_from(civil.month() - 1).unwrap_or(0)];
@@ -235,8 +243,19 @@ mod tests {
             assert_eq!(InternalDate::parse(text).expect(text).to_imap(), text);
         }
         let spaced = InternalDate::parse(" 1-Jan-1970 01:00:00 +0100").expect("date");
-        assert_eq!(spaced, InternalDate { unix: 0, offset_minutes: 60 });
-        for bad in ["", "1-Foo-2020 00:00:00 +0000", "31-Feb-2020 00:00:00 +0000", "x y z"] {
+        assert_eq!(
+            spaced,
+            InternalDate {
+                unix: 0,
+                offset_minutes: 60
+            }
+        );
+        for bad in [
+            "",
+            "1-Foo-2020 00:00:00 +0000",
+            "31-Feb-2020 00:00:00 +0000",
+            "x y z",
+        ] {
             assert_eq!(InternalDate::parse(bad), None, "{bad}");
         }
     }

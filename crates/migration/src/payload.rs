@@ -39,7 +39,12 @@ impl Payload {
     /// Wraps bytes already in memory.
     pub fn from_bytes(bytes: Bytes) -> Self {
         let hash = MessageHash::of(&bytes);
-        Self { size: bytes.len() as u64, hash, store: Store::Memory(bytes), _room: None }
+        Self {
+            size: bytes.len() as u64,
+            hash,
+            store: Store::Memory(bytes),
+            _room: None,
+        }
     }
 
     /// The bytes, when they are in memory.
@@ -52,7 +57,9 @@ impl Payload {
 
     /// Reads a spilled payload from its start, chunk by chunk; nothing when it is in memory.
     pub fn spilled_chunks(&self) -> std::io::Result<Option<SpilledChunks>> {
-        let Store::File(file) = &self.store else { return Ok(None) };
+        let Store::File(file) = &self.store else {
+            return Ok(None);
+        };
         let mut file = file.try_clone()?;
         file.rewind()?;
         Ok(Some(SpilledChunks { file }))
@@ -69,7 +76,9 @@ impl SpilledChunks {
     /// The next chunk; empty at the end.
     pub fn next_chunk(&mut self) -> std::io::Result<Vec<u8>> {
         let mut chunk = Vec::with_capacity(CHUNK);
-        Read::by_ref(&mut self.file).take(CHUNK as u64).read_to_end(&mut chunk)?;
+        Read::by_ref(&mut self.file)
+            .take(CHUNK as u64)
+            .read_to_end(&mut chunk)?;
         Ok(chunk)
     }
 }
@@ -112,7 +121,10 @@ impl Room {
         } else {
             (&self.memory, self.memory_units)
         };
-        Arc::clone(semaphore).acquire_many_owned(units(size).min(most)).await.ok()
+        Arc::clone(semaphore)
+            .acquire_many_owned(units(size).min(most))
+            .await
+            .ok()
     }
 }
 
@@ -128,14 +140,22 @@ impl BodySink {
             Self::Keep(room) => {
                 let permit = room.take(size).await;
                 if size > SPILL_ABOVE {
-                    (Writing::File(tempfile::tempfile_in(&room.directory)?), permit)
+                    (
+                        Writing::File(tempfile::tempfile_in(&room.directory)?),
+                        permit,
+                    )
                 } else {
                     let capacity = usize::try_from(size).unwrap_or(0);
                     (Writing::Memory(Vec::with_capacity(capacity)), permit)
                 }
             }
         };
-        Ok(PayloadWriter { size: 0, hasher: blake3::Hasher::new(), store, room })
+        Ok(PayloadWriter {
+            size: 0,
+            hasher: blake3::Hasher::new(),
+            store,
+            room,
+        })
     }
 }
 

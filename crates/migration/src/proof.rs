@@ -52,10 +52,14 @@ impl Reason {
             Self::SourceValidityChanged | Self::NotReached | Self::AbsentAtTarget => {
                 "Run the same command again: it goes on where it stopped."
             }
-            Self::OverQuota => "Raise the mailbox's quota, then run again: only what is absent is copied.",
+            Self::OverQuota => {
+                "Raise the mailbox's quota, then run again: only what is absent is copied."
+            }
             Self::TooLarge => "Raise the target's message size limit, then run again.",
             Self::TargetRefused => "Read the server's words, remove the cause, then run again.",
-            Self::TargetFolderRefused => "Rename the folder on the old server, or allow its name on the target.",
+            Self::TargetFolderRefused => {
+                "Rename the folder on the old server, or allow its name on the target."
+            }
             Self::TargetBreaks => "Look into the target's log for this message, then run again.",
             Self::BytesDiffer => "Keep the old server: the target altered this message. Report it.",
             Self::DateDiffers => "The target keeps another date; the bytes are right.",

@@ -91,22 +91,38 @@ fn compare(expected: &[ItemRecord], held: Vec<Held>, verdict: &mut Verdict) {
         let found = uid.and_then(|uid| by_uid.remove(&uid));
         let mut differ = |reason, detail: String| {
             let source_uid = item.source_uid;
-            verdict.differences.push(Difference { source_uid, reason, detail });
+            verdict.differences.push(Difference {
+                source_uid,
+                reason,
+                detail,
+            });
         };
         let Some(found) = found else {
-            differ(Reason::AbsentAtTarget, format!("target UID {}", item.target_uid));
+            differ(
+                Reason::AbsentAtTarget,
+                format!("target UID {}", item.target_uid),
+            );
             continue;
         };
         if found.hash != item.hash {
-            differ(Reason::BytesDiffer, format!("wrote {}, read {}", item.hash, found.hash));
+            differ(
+                Reason::BytesDiffer,
+                format!("wrote {}, read {}", item.hash, found.hash),
+            );
         }
         let instant = |date: Option<crate::model::InternalDate>| date.map(|date| date.unix);
         if item.date.is_some() && instant(found.date) != instant(item.date) {
-            differ(Reason::DateDiffers, format!("wrote {:?}, read {:?}", item.date, found.date));
+            differ(
+                Reason::DateDiffers,
+                format!("wrote {:?}, read {:?}", item.date, found.date),
+            );
         }
         // What was there before belongs to the target's user.
         if item.written && !found.flags.same_as(&item.flags) {
-            differ(Reason::FlagsDiffer, format!("wrote ({}), read ({})", item.flags, found.flags));
+            differ(
+                Reason::FlagsDiffer,
+                format!("wrote ({}), read ({})", item.flags, found.flags),
+            );
         }
         verdict.found.push((item.source_uid, found.hash));
         verdict.messages += 1;
@@ -122,12 +138,27 @@ mod tests {
     fn item(source_uid: Uid, target_uid: Uid, byte: u8) -> ItemRecord {
         let hash = MessageHash::of(&[byte]);
         let flags = FlagSet::new(["\\Seen"]);
-        ItemRecord { source_uid, target_uid, size: 1, hash, flags, date: None, written: true, floor: true }
+        ItemRecord {
+            source_uid,
+            target_uid,
+            size: 1,
+            hash,
+            flags,
+            date: None,
+            written: true,
+            floor: true,
+        }
     }
 
     fn held(uid: Uid, byte: u8) -> Held {
         let flags = FlagSet::new(["\\Seen"]);
-        Held { uid, hash: MessageHash::of(&[byte]), size: 1, flags, date: None }
+        Held {
+            uid,
+            hash: MessageHash::of(&[byte]),
+            size: 1,
+            flags,
+            date: None,
+        }
     }
 
     fn differences(expected: &[ItemRecord], held: Vec<Held>) -> Vec<(Uid, Reason)> {
@@ -139,7 +170,11 @@ mod tests {
             differences: Vec::new(),
         };
         compare(expected, held, &mut verdict);
-        verdict.differences.into_iter().map(|d| (d.source_uid, d.reason)).collect()
+        verdict
+            .differences
+            .into_iter()
+            .map(|d| (d.source_uid, d.reason))
+            .collect()
     }
 
     #[test]
@@ -147,7 +182,10 @@ mod tests {
         let expected = [item(1, 11, 1), item(2, 12, 2), item(3, 13, 3)];
         assert!(differences(&expected, vec![held(11, 1), held(12, 2), held(13, 3)]).is_empty());
         let found = differences(&expected, vec![held(11, 9), held(13, 3)]);
-        assert_eq!(found, [(1, Reason::BytesDiffer), (2, Reason::AbsentAtTarget)]);
+        assert_eq!(
+            found,
+            [(1, Reason::BytesDiffer), (2, Reason::AbsentAtTarget)]
+        );
     }
 
     #[test]

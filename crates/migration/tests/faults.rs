@@ -15,13 +15,19 @@ use melouvert_migration::proof::{AccountStatus, Reason};
 use melouvert_migration::{Outcome, Report};
 
 fn written(report: &Report) -> u64 {
-    report.accounts.iter().map(|account| account.written_messages).sum()
+    report
+        .accounts
+        .iter()
+        .map(|account| account.written_messages)
+        .sum()
 }
 
 /// Runs commands in one session of agent01.
 fn imap(server: &Dovecot, commands: &[&str]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port)).expect("connect");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("timeout");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("timeout");
     let mut text = format!("a LOGIN agent01 {PASSWORD}\r\n");
     for command in commands {
         text.push_str(&format!("b {command}\r\n"));
@@ -30,23 +36,41 @@ fn imap(server: &Dovecot, commands: &[&str]) -> String {
     stream.write_all(text.as_bytes()).expect("send");
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
-    assert!(!answer.contains("b NO") && !answer.contains("b BAD"), "{answer}");
+    assert!(
+        !answer.contains("b NO") && !answer.contains("b BAD"),
+        "{answer}"
+    );
     answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_drops_connections_is_read_to_the_end() {
     let lab = Lab::new(200, 1);
-    let behaviour =
-        Behaviour { cut_after: Some(1_500_000), cuts: u64::MAX, ..Behaviour::default() };
+    let behaviour = Behaviour {
+        cut_after: Some(1_500_000),
+        cuts: u64::MAX,
+        ..Behaviour::default()
+    };
     let proxy = Proxy::start(lab.source.port, behaviour).expect("proxy");
-    let report =
-        lab.copy_with(lab.accounts_with(proxy.port, lab.target.port), &test_options()).await;
-    assert!(proxy.connections() > 2, "the connection was cut: {}", proxy.connections());
+    let report = lab
+        .copy_with(
+            lab.accounts_with(proxy.port, lab.target.port),
+            &test_options(),
+        )
+        .await;
+    assert!(
+        proxy.connections() > 2,
+        "the connection was cut: {}",
+        proxy.connections()
+    );
     // Messages larger than what passes between two cuts cannot come; all others must.
     for account in &report.accounts {
         for exception in &account.exceptions {
-            assert_eq!(exception.reason, Reason::SourceUndeliverable, "{exception:?}");
+            assert_eq!(
+                exception.reason,
+                Reason::SourceUndeliverable,
+                "{exception:?}"
+            );
         }
     }
     assert!(written(&report) >= 190, "{}", summary(&report));
@@ -56,7 +80,11 @@ async fn a_source_that_drops_connections_is_read_to_the_end() {
 async fn a_target_that_drops_connections_gets_each_message_once() {
     let lab = Lab::new(200, 1);
     // The target's answers are short: this cuts every few batches.
-    let behaviour = Behaviour { cut_after: Some(3_000), cuts: 6, ..Behaviour::default() };
+    let behaviour = Behaviour {
+        cut_after: Some(3_000),
+        cuts: 6,
+        ..Behaviour::default()
+    };
     let proxy = Proxy::start(lab.target.port, behaviour).expect("proxy");
     let accounts = lab.accounts_with(lab.source.port, proxy.port);
     let report = lab.copy_with(accounts, &test_options()).await;
@@ -70,7 +98,10 @@ async fn a_message_that_breaks_the_source_is_set_aside_alone() {
     let lab = Lab::new(150, 1);
     let poison = b"From: poison@example.org\r\nX-Poison: xyzzy-breaks-here\r\n\r\nbody\r\n";
     let append = format!("APPEND Archives {{{}+}}\r\n", poison.len());
-    imap(&lab.source, &[&format!("{append}{}", String::from_utf8_lossy(poison))]);
+    imap(
+        &lab.source,
+        &[&format!("{append}{}", String::from_utf8_lossy(poison))],
+    );
     let behaviour = Behaviour {
         cut_at: Some(b"xyzzy-breaks-here".to_vec()),
         cuts: u64::MAX,
@@ -96,14 +127,19 @@ async fn a_message_that_breaks_the_source_is_set_aside_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_server_is_given_up_in_time() {
     let lab = Lab::new(20, 1);
-    let behaviour = Behaviour { trickle: Some(Duration::from_secs(1)), ..Behaviour::default() };
+    let behaviour = Behaviour {
+        trickle: Some(Duration::from_secs(1)),
+        ..Behaviour::default()
+    };
     let proxy = Proxy::start(lab.source.port, behaviour).expect("proxy");
     let mut options = test_options();
     options.timeouts.response = Duration::from_secs(2);
     options.backoff.tries = 2;
     let accounts = lab.accounts_with(proxy.port, lab.target.port);
     let copying = lab.copy_with(accounts, &options);
-    let report = tokio::time::timeout(Duration::from_secs(30), copying).await.expect("bounded");
+    let report = tokio::time::timeout(Duration::from_secs(30), copying)
+        .await
+        .expect("bounded");
     assert_eq!(report.outcome, Outcome::Failed);
     let failure = report.accounts[0].failure.as_ref().expect("a failure");
     assert_eq!(failure.reason, "source_unreachable");
@@ -119,21 +155,36 @@ async fn a_wrong_password_fails_that_account_alone() {
     let failure = report.accounts[0].failure.as_ref().expect("a failure");
     assert_eq!(failure.reason, "source_login_refused");
     assert!(failure.message.contains("agent01"), "{}", failure.message);
-    assert!(!summary(&report).contains("faux"), "no password in the report");
+    assert!(
+        !summary(&report).contains("faux"),
+        "no password in the report"
+    );
     assert_eq!(report.accounts[1].status, AccountStatus::Complete);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_target_is_told_item_by_item_and_completed_later() {
     let directory = tempfile::tempdir().expect("dir");
-    let small = dovecot::Options { quota: Some(2_000_000), ..dovecot::Options::default() };
+    let small = dovecot::Options {
+        quota: Some(2_000_000),
+        ..dovecot::Options::default()
+    };
     let mut lab = Lab::with(200, 1, &small);
     let report = lab.copy().await;
     assert_eq!(report.outcome, Outcome::Partial, "{}", summary(&report));
     let account = &report.accounts[0];
-    assert!(account.exceptions.iter().all(|one| one.reason == Reason::OverQuota));
+    assert!(
+        account
+            .exceptions
+            .iter()
+            .all(|one| one.reason == Reason::OverQuota)
+    );
     let absent = account.exceptions.len() as u64;
-    assert_eq!(written(&report) + absent, 200, "each message is written or told");
+    assert_eq!(
+        written(&report) + absent,
+        200,
+        "each message is written or told"
+    );
     assert!(written(&report) > 0 && absent > 0);
     // The quota is raised: same mail, same ports, new settings.
     let (port, tls_port) = (lab.target.port, lab.target.tls_port);
@@ -166,8 +217,18 @@ async fn changes_follow_and_the_users_own_stay() {
     lab.copy().await;
     let before = witness(&lab.target, "agent01").messages();
     // The user works on the target: a new mail, a flag, a deletion.
-    imap(&lab.target, &["APPEND INBOX {6+}\r\nA: b\r\n", "SELECT INBOX", "STORE 2 +FLAGS (Mien)"]);
-    imap(&lab.target, &["SELECT INBOX", "STORE 1 +FLAGS (\\Deleted)", "EXPUNGE"]);
+    imap(
+        &lab.target,
+        &[
+            "APPEND INBOX {6+}\r\nA: b\r\n",
+            "SELECT INBOX",
+            "STORE 2 +FLAGS (Mien)",
+        ],
+    );
+    imap(
+        &lab.target,
+        &["SELECT INBOX", "STORE 1 +FLAGS (\\Deleted)", "EXPUNGE"],
+    );
     // The old server goes on: new mail, a flag on and one off, a new folder.
     imap(
         &lab.source,
@@ -184,9 +245,17 @@ async fn changes_follow_and_the_users_own_stay() {
     assert_eq!(report.outcome, Outcome::Complete, "{}", summary(&report));
     assert_eq!(written(&report), 2);
     let after = witness(&lab.target, "agent01");
-    assert_eq!(after.messages(), before + 1 - 1 + 2, "nothing came back, nothing went");
+    assert_eq!(
+        after.messages(),
+        before + 1 - 1 + 2,
+        "nothing came back, nothing went"
+    );
     let inbox = &after.folders[&vec!["INBOX".to_owned()]];
-    let has = |flag: &str| inbox.iter().any(|message| message.flags.contains(&flag.to_owned()));
+    let has = |flag: &str| {
+        inbox
+            .iter()
+            .any(|message| message.flags.contains(&flag.to_owned()))
+    };
     assert!(has("Mien") && has("Ajout"));
     assert_eq!(after.folders[&vec!["Neuf".to_owned()]].len(), 1);
     let quiet = lab.copy().await;
@@ -201,7 +270,15 @@ async fn renumbered_folders_are_matched_by_hash() {
         let status = Command::new("doveadm")
             .arg("-c")
             .arg(server.configuration())
-            .args(["mailbox", "update", "-u", user, "--uid-validity", "4242", "INBOX"])
+            .args([
+                "mailbox",
+                "update",
+                "-u",
+                user,
+                "--uid-validity",
+                "4242",
+                "INBOX",
+            ])
             .status()
             .expect("doveadm");
         assert!(status.success());

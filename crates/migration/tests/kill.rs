@@ -11,18 +11,29 @@ use rand::{Rng, SeedableRng};
 
 /// Kills; more with `MELOUVERT_KILLS`.
 fn kills() -> u32 {
-    std::env::var("MELOUVERT_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8)
+    std::env::var("MELOUVERT_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(8)
 }
 
 fn copier(lab: &Lab) -> Command {
     let binary = std::env::current_exe()
         .ok()
-        .and_then(|test| test.parent()?.parent().map(|target| target.join("examples/copy")))
+        .and_then(|test| {
+            test.parent()?
+                .parent()
+                .map(|target| target.join("examples/copy"))
+        })
         .expect("cargo builds the example beside the tests");
     let csv = lab.directory.path().join("accounts.csv");
     std::fs::write(&csv, lab.csv_with(lab.source.port, lab.target.port)).expect("csv");
     let mut command = Command::new(binary);
-    command.arg(csv).arg(lab.state()).arg("2").arg(lab.directory.path().join("report.json"));
+    command
+        .arg(csv)
+        .arg(lab.state())
+        .arg("2")
+        .arg(lab.directory.path().join("report.json"));
     command.stdin(Stdio::null());
     command
 }

@@ -70,8 +70,8 @@ pub fn write(seeds: &[Vec<u8>], options: Options, out: &Path) -> anyhow::Result<
     let mut summary = Summary::default();
     let mailboxes = options.mailboxes.max(1);
     for index in 0..mailboxes {
-        let share = options.messages / mailboxes
-            + usize::from(index < options.messages % mailboxes);
+        let share =
+            options.messages / mailboxes + usize::from(index < options.messages % mailboxes);
         let mut builder = Builder {
             seeds,
             random: StdRng::seed_from_u64(options.seed.wrapping_add(index as u64)),
@@ -80,9 +80,9 @@ pub fn write(seeds: &[Vec<u8>], options: Options, out: &Path) -> anyhow::Result<
             summary: &mut summary,
         };
         let root = out.join(mailbox_name(index));
-        builder.mailbox(&root, share, index == 0).with_context(|| {
-            format!("failed to write the mailbox {}", root.display())
-        })?;
+        builder
+            .mailbox(&root, share, index == 0)
+            .with_context(|| format!("failed to write the mailbox {}", root.display()))?;
     }
     Ok(summary)
 }
@@ -105,14 +105,23 @@ impl Builder<'_> {
                 fs::create_dir_all(folder.join(part))?;
             }
             let keywords = KEYWORDS.iter().enumerate();
-            let lines: String = keywords.map(|(at, name)| format!("{at} {name}\n")).collect();
+            let lines: String = keywords
+                .map(|(at, name)| format!("{at} {name}\n"))
+                .collect();
             fs::write(folder.join("dovecot-keywords"), lines)?;
         }
-        let subscribed: String = FOLDERS.iter().step_by(2).map(|name| format!("{name}\n")).collect();
+        let subscribed: String = FOLDERS
+            .iter()
+            .step_by(2)
+            .map(|name| format!("{name}\n"))
+            .collect();
         fs::write(root.join("subscriptions"), subscribed)?;
         for number in 0..messages {
             // Half of the mail is in INBOX, as in real life.
-            let place = self.random.random_range(0..folders.len() * 2).saturating_sub(folders.len());
+            let place = self
+                .random
+                .random_range(0..folders.len() * 2)
+                .saturating_sub(folders.len());
             let message = if first && number == 7 {
                 self.attachment(self.largest)
             } else {
@@ -251,8 +260,14 @@ impl Builder<'_> {
 }
 
 fn split(message: &[u8]) -> (&[u8], &[u8]) {
-    let unix = message.windows(2).position(|pair| pair == b"\n\n").map(|at| at + 1);
-    let dos = message.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 2);
+    let unix = message
+        .windows(2)
+        .position(|pair| pair == b"\n\n")
+        .map(|at| at + 1);
+    let dos = message
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map(|at| at + 2);
     let at = match (unix, dos) {
         (Some(a), Some(b)) => a.min(b),
         (Some(at), None) | (None, Some(at)) => at,
@@ -266,7 +281,10 @@ fn keep_plain_headers(headers: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut keep = true;
     for line in headers.split_inclusive(|byte| *byte == b'\n') {
-        if !line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+        if !line
+            .first()
+            .is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+        {
             let lower = line.to_ascii_lowercase();
             keep = !lower.starts_with(b"content-") && !lower.starts_with(b"mime-version");
         }

@@ -94,7 +94,12 @@ impl Dovecot {
             .stderr(fs::File::create(directory.join("stderr"))?)
             .spawn()
             .context("failed to start dovecot")?;
-        let mut server = Self { directory: directory.to_owned(), port, tls_port, child };
+        let mut server = Self {
+            directory: directory.to_owned(),
+            port,
+            tls_port,
+            child,
+        };
         server.wait_until_up()?;
         Ok(server)
     }
@@ -156,7 +161,10 @@ impl Drop for Dovecot {
 }
 
 fn free_ports() -> anyhow::Result<(u16, u16)> {
-    let (first, second) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    let (first, second) = (
+        TcpListener::bind("127.0.0.1:0")?,
+        TcpListener::bind("127.0.0.1:0")?,
+    );
     Ok((first.local_addr()?.port(), second.local_addr()?.port()))
 }
 
@@ -172,7 +180,8 @@ fn owner() -> (Uid, Gid) {
 /// Gives a folder to the account that serves it, with everything in it.
 pub fn give_to_server(path: &Path) -> anyhow::Result<()> {
     let (uid, gid) = owner();
-    chown(path, Some(uid), Some(gid)).with_context(|| format!("failed to chown {}", path.display()))?;
+    chown(path, Some(uid), Some(gid))
+        .with_context(|| format!("failed to chown {}", path.display()))?;
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             give_to_server(&entry?.path())?;
@@ -228,11 +237,13 @@ fn render(directory: &Path, options: &Options, port: u16, tls_port: u16) -> Stri
          service imap-login {{\n  service_count = 0\n\
          \x20 inet_listener imap {{\n    port = {port}\n  }}\n\
          \x20 inet_listener imaps {{\n    port = {tls_port}\n    ssl = yes\n  }}\n}}\n",
-        options.fsync,
-        PASSWORD,
+        options.fsync, PASSWORD,
     );
     if !Uid::effective().is_root() {
-        let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
+        let name = nix::unistd::User::from_uid(uid)
+            .ok()
+            .flatten()
+            .map(|user| user.name);
         let name = name.unwrap_or_else(|| uid.to_string());
         let _ = write!(
             text,

@@ -31,8 +31,19 @@ enum Command {
 
 #[allow(clippy::print_stdout, reason = "a developer's tool")]
 fn main() -> anyhow::Result<()> {
-    let Command::Corpus { out, messages, mailboxes, seed, largest } = Command::parse();
-    let options = corpus::Options { messages, mailboxes, seed, largest };
+    let Command::Corpus {
+        out,
+        messages,
+        mailboxes,
+        seed,
+        largest,
+    } = Command::parse();
+    let options = corpus::Options {
+        messages,
+        mailboxes,
+        seed,
+        largest,
+    };
     let summary = corpus::write(&seeds::load()?, options, &out)?;
     println!("{}", serde_json::to_string_pretty(&summary)?);
     Ok(())

@@ -62,7 +62,11 @@ impl Proxy {
                 });
             }
         });
-        Ok(Self { port, stop, connections })
+        Ok(Self {
+            port,
+            stop,
+            connections,
+        })
     }
 
     /// Connections accepted so far.
@@ -89,7 +93,10 @@ fn serve(
     server.set_nodelay(true)?;
     client.set_nodelay(true)?;
     let (client_in, server_out) = (client.try_clone()?, server.try_clone()?);
-    let plain = Behaviour { delay: behaviour.delay, ..Behaviour::default() };
+    let plain = Behaviour {
+        delay: behaviour.delay,
+        ..Behaviour::default()
+    };
     let none = Arc::new(AtomicU64::new(0));
     let up = thread::spawn(move || pump(client_in, server_out, &plain, &none));
     pump(server, client.try_clone()?, behaviour, cuts);
@@ -125,7 +132,9 @@ fn forward(
             .filter(|limit| passed + count as u64 > *limit)
             .map(|limit| usize::try_from(limit - passed.min(limit)).unwrap_or(0));
         let by_text = behaviour.cut_at.as_ref().and_then(|wanted| {
-            bytes.windows(wanted.len()).position(|window| window == wanted.as_slice())
+            bytes
+                .windows(wanted.len())
+                .position(|window| window == wanted.as_slice())
         });
         if let Some(keep) = by_count.or(by_text) {
             let left = cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));

@@ -20,7 +20,11 @@ pub fn load() -> anyhow::Result<Vec<Vec<u8>>> {
         }
     }
     if seeds.len() < 100 {
-        bail!("expected some hundreds of messages in {}, found {}", directory.display(), seeds.len());
+        bail!(
+            "expected some hundreds of messages in {}, found {}",
+            directory.display(),
+            seeds.len()
+        );
     }
     Ok(seeds)
 }
@@ -33,7 +37,10 @@ fn package_source() -> anyhow::Result<PathBuf> {
         .output()
         .context("failed to run cargo metadata; the corpus needs the sources that cargo fetched")?;
     if !output.status.success() {
-        bail!("failed to run cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "failed to run cargo metadata: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let manifest = metadata["packages"]
@@ -43,7 +50,9 @@ fn package_source() -> anyhow::Result<PathBuf> {
         .find(|package| package["name"] == "mail-parser")
         .and_then(|package| package["manifest_path"].as_str())
         .context("failed to find the package mail-parser in cargo metadata")?;
-    let directory = Path::new(manifest).parent().context("failed to find mail-parser's folder")?;
+    let directory = Path::new(manifest)
+        .parent()
+        .context("failed to find mail-parser's folder")?;
     Ok(directory.to_owned())
 }
 

@@ -36,7 +36,10 @@ impl Complete {
     fn of(journal: &JournalState) -> Self {
         let marks = journal.folders().filter_map(|state| {
             let mark = state.complete?;
-            Some((state.record.path.clone(), (state.record.source_validity, mark)))
+            Some((
+                state.record.path.clone(),
+                (state.record.source_validity, mark),
+            ))
         });
         Self(marks.collect())
     }
@@ -65,8 +68,14 @@ fn blank(account: &Account) -> AccountReport {
 /// The report of an account whose task died.
 pub(super) fn failed_task(account: &Account, why: &str) -> AccountReport {
     let error = MigrationError::Task(why.to_owned());
-    let failure = Failure { reason: error.reason().to_owned(), message: error.chain() };
-    AccountReport { failure: Some(failure), ..blank(account) }
+    let failure = Failure {
+        reason: error.reason().to_owned(),
+        message: error.chain(),
+    };
+    AccountReport {
+        failure: Some(failure),
+        ..blank(account)
+    }
 }
 
 /// Copies one account.
@@ -82,8 +91,15 @@ pub(super) async fn copy(job: &Job) -> AccountReport {
         Err(MigrationError::Stopped) => report.status = AccountStatus::Stopped,
         Err(error) => {
             let message = error.chain();
-            tracing::warn!(account = report.source_user, error = message, "account_failed");
-            report.failure = Some(Failure { reason: error.reason().to_owned(), message });
+            tracing::warn!(
+                account = report.source_user,
+                error = message,
+                "account_failed"
+            );
+            report.failure = Some(Failure {
+                reason: error.reason().to_owned(),
+                message,
+            });
         }
     }
     report
@@ -109,7 +125,10 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
             let reason = Reason::SourceFolderUnavailable;
             let user = &job.account.source.user;
             let exception = Exception::new(user, &folder.path, None, reason).saying(why);
-            job.progress.event(Event::Exception { account: job.index, exception: exception.clone() });
+            job.progress.event(Event::Exception {
+                account: job.index,
+                exception: exception.clone(),
+            });
             report.exceptions.push(exception);
             continue;
         }
@@ -124,7 +143,11 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
         }
     }
     let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
-    job.progress.event(Event::Surveyed { account: job.index, folders, to_copy });
+    job.progress.event(Event::Surveyed {
+        account: job.index,
+        folders,
+        to_copy,
+    });
     let mut done = Vec::new();
     if !work.is_empty() {
         done = carry(job, &mut journal, source, work, report).await?;
@@ -146,8 +169,12 @@ async fn carry(
     let mut runs = open_folders(job, journal, &mut target, work, report).await?;
     journal.append(vec![Record::Opened])?;
     let (finished, jobs) = mpsc::unbounded_channel();
-    let verifier =
-        tokio::spawn(verifier::run(job.account.target.clone(), timeouts, backoff, jobs));
+    let verifier = tokio::spawn(verifier::run(
+        job.account.target.clone(),
+        timeouts,
+        backoff,
+        jobs,
+    ));
     let changed = change_flags(job, journal, &mut target, &mut runs).await?;
     let parts = Parts {
         account: job.index,
@@ -168,17 +195,26 @@ async fn carry(
     report.vanished_messages = counts.vanished;
     report.flag_changes = changed;
     drop(finished);
-    let verdicts = verifier.await.map_err(|error| MigrationError::Task(error.to_string()))?;
+    let verdicts = verifier
+        .await
+        .map_err(|error| MigrationError::Task(error.to_string()))?;
     outcome?;
     journal.append(vec![Record::Closed])?;
     let verdicts = verdicts.map_err(|source| target_error(job, source))?;
     let done = prove::judge(job, journal, runs, verdicts, report)?;
     journal.sync()?;
-    if job.stop.is_cancelled() { Err(MigrationError::Stopped) } else { Ok(done) }
+    if job.stop.is_cancelled() {
+        Err(MigrationError::Stopped)
+    } else {
+        Ok(done)
+    }
 }
 
 fn target_error(job: &Job, source: EndpointError) -> MigrationError {
-    MigrationError::Target { account: job.account.target.user.clone(), source }
+    MigrationError::Target {
+        account: job.account.target.user.clone(),
+        source,
+    }
 }
 
 async fn open_folders(
@@ -192,11 +228,17 @@ async fn open_folders(
         .iter()
         .map(|(folder, _)| WantedFolder {
             path: folder.path.clone(),
-            name: journal.state().folder(&folder.path).map(|s| s.record.target_name.clone()),
+            name: journal
+                .state()
+                .folder(&folder.path)
+                .map(|s| s.record.target_name.clone()),
             subscribe: folder.subscribed && !journal.state().subscribed.contains(&folder.path),
         })
         .collect();
-    let prepared = target.prepare(&wanted).await.map_err(|error| target_error(job, error))?;
+    let prepared = target
+        .prepare(&wanted)
+        .await
+        .map_err(|error| target_error(job, error))?;
     let interrupted = journal.state().interrupted;
     let mut runs = Vec::new();
     let mut subscribed = Vec::new();
@@ -205,7 +247,9 @@ async fn open_folders(
             Ok(at_target) => at_target,
             Err(why) => {
                 let (user, reason) = (&job.account.source.user, Reason::TargetFolderRefused);
-                report.exceptions.push(Exception::new(user, &folder.path, None, reason).saying(why));
+                report
+                    .exceptions
+                    .push(Exception::new(user, &folder.path, None, reason).saying(why));
                 continue;
             }
         };
@@ -216,8 +260,9 @@ async fn open_folders(
             None => at_target.messages > 0 || interrupted,
         };
         if may_move && !plan.settled {
-            at_target =
-                settle(target, &at_target.name).await.map_err(|error| target_error(job, error))?;
+            at_target = settle(target, &at_target.name)
+                .await
+                .map_err(|error| target_error(job, error))?;
         }
         if wanted.subscribe {
             subscribed.push(Record::Subscribed(folder.path.clone()));
@@ -256,8 +301,10 @@ async fn change_flags(
             .await
             .map_err(|error| target_error(job, error))?;
         changed += changes.len() as u64;
-        let records =
-            work.into_iter().map(|work| Record::Flags(run.id, work.source_uid, work.now)).collect();
+        let records = work
+            .into_iter()
+            .map(|work| Record::Flags(run.id, work.source_uid, work.now))
+            .collect();
         journal.append(records)?;
     }
     Ok(changed)
@@ -276,7 +323,12 @@ async fn copy_messages(
             empty.push(index);
         } else {
             let (name, validity) = (run.source.name.clone(), run.source.validity);
-            work.push(FolderWork { index, name, validity, uids });
+            work.push(FolderWork {
+                index,
+                name,
+                validity,
+                uids,
+            });
         }
     }
     let mut writer = Writer::new(parts);
@@ -288,8 +340,10 @@ async fn copy_messages(
     if work.is_empty() {
         return (writer.counts, Ok(()));
     }
-    let planned: Vec<(usize, Vec<u32>)> =
-        work.iter().map(|part| (part.index, part.uids.clone())).collect();
+    let planned: Vec<(usize, Vec<u32>)> = work
+        .iter()
+        .map(|part| (part.index, part.uids.clone()))
+        .collect();
     let (out, deliveries) = mpsc::channel(256);
     let reader = tokio::spawn(async move { source.read(work, out).await });
     let mut outcome = writer.write(deliveries).await;
@@ -298,9 +352,10 @@ async fn copy_messages(
     if outcome.is_ok() {
         outcome = match read {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => {
-                Err(MigrationError::Source { account: job.account.source.user.clone(), source })
-            }
+            Ok(Err(source)) => Err(MigrationError::Source {
+                account: job.account.source.user.clone(),
+                source,
+            }),
             Err(error) => Err(MigrationError::Task(error.to_string())),
         };
     }

@@ -128,14 +128,23 @@ impl FolderRun {
 
     /// After the target renumbered the folder: finds each carried item again by its hash. What is
     /// not found is read and written anew.
-    fn rematch(&mut self, journal: &mut Journal, carried: Vec<ItemRecord>) -> Result<(), MigrationError> {
+    fn rematch(
+        &mut self,
+        journal: &mut Journal,
+        carried: Vec<ItemRecord>,
+    ) -> Result<(), MigrationError> {
         let mut found = Vec::new();
         let mut numbers = HashMap::new();
         for item in carried {
             match self.pool.claim(item.hash, item.date) {
                 Some(target_uid) => {
                     numbers.insert(item.source_uid, target_uid);
-                    let item = ItemRecord { target_uid, written: false, floor: false, ..item };
+                    let item = ItemRecord {
+                        target_uid,
+                        written: false,
+                        floor: false,
+                        ..item
+                    };
                     found.push(Record::Item(self.id, item));
                 }
                 None => self.plan.uids.push(item.source_uid),
@@ -143,19 +152,16 @@ impl FolderRun {
         }
         self.plan.uids.sort_unstable();
         self.plan.uids.dedup();
-        self.plan.flags.retain_mut(|change| match numbers.get(&change.source_uid) {
-            Some(target_uid) => {
-                change.target_uid = *target_uid;
-                true
-            }
-            None => false,
-        });
+        self.plan
+            .flags
+            .retain_mut(|change| match numbers.get(&change.source_uid) {
+                Some(target_uid) => {
+                    change.target_uid = *target_uid;
+                    true
+                }
+                None => false,
+            });
         self.plan.settled = false;
         journal.append(found)
-    }
-
-    /// True while this run has reading or flag changes to do here.
-    pub(super) fn has_work(&self) -> bool {
-        !self.plan.settled
     }
 }

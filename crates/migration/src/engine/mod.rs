@@ -56,11 +56,17 @@ impl Outcome {
 
     fn of(accounts: &[AccountReport]) -> Self {
         let any = |status| accounts.iter().any(|account| account.status == status);
-        if accounts.iter().all(|account| account.status == AccountStatus::Complete) {
+        if accounts
+            .iter()
+            .all(|account| account.status == AccountStatus::Complete)
+        {
             Self::Complete
         } else if any(AccountStatus::Stopped) {
             Self::Stopped
-        } else if accounts.iter().all(|account| account.status == AccountStatus::Failed) {
+        } else if accounts
+            .iter()
+            .all(|account| account.status == AccountStatus::Failed)
+        {
             Self::Failed
         } else {
             Self::Partial
@@ -96,7 +102,10 @@ pub async fn run(
 ) -> Report {
     let started = Timestamp::now();
     let jobs = options.jobs.max(1);
-    let sizes: Vec<u64> = accounts.iter().map(|one| journal_size(state, one)).collect();
+    let sizes: Vec<u64> = accounts
+        .iter()
+        .map(|one| journal_size(state, one))
+        .collect();
     let order = schedule::largest_first(&sizes);
     let errors = Arc::new(AtomicUsize::new(0));
     let stop = stop.child_token();
@@ -155,19 +164,26 @@ struct Job {
 impl Job {
     async fn run(self) -> AccountReport {
         let begun = Instant::now();
-        self.progress.event(Event::AccountStarted { account: self.index });
+        self.progress.event(Event::AccountStarted {
+            account: self.index,
+        });
         let mut report = account::copy(&self).await;
         report.seconds = begun.elapsed().as_secs_f64();
         let complete = report.status == AccountStatus::Complete;
         if !complete {
-            let seen = self.errors.fetch_add(report.exceptions.len(), Ordering::Relaxed)
+            let seen = self
+                .errors
+                .fetch_add(report.exceptions.len(), Ordering::Relaxed)
                 + report.exceptions.len();
             let too_many = self.options.max_errors.is_some_and(|most| seen >= most);
             if self.options.fail_fast || too_many {
                 self.stop.cancel();
             }
         }
-        self.progress.event(Event::AccountFinished { account: self.index, complete });
+        self.progress.event(Event::AccountFinished {
+            account: self.index,
+            complete,
+        });
         report
     }
 }
@@ -178,7 +194,12 @@ mod tests {
 
     #[test]
     fn outcomes_have_distinct_exit_codes() {
-        let outcomes = [Outcome::Complete, Outcome::Partial, Outcome::Failed, Outcome::Stopped];
+        let outcomes = [
+            Outcome::Complete,
+            Outcome::Partial,
+            Outcome::Failed,
+            Outcome::Stopped,
+        ];
         let mut codes: Vec<u8> = outcomes.iter().map(|outcome| outcome.exit_code()).collect();
         codes.push(Outcome::BAD_INPUT);
         codes.sort_unstable();

@@ -42,7 +42,10 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
         Entries::Unchanged => empty,
         Entries::Changed(entries) | Entries::All(entries) => entries,
     };
-    let mut plan = FolderPlan { known: state.is_some(), ..FolderPlan::default() };
+    let mut plan = FolderPlan {
+        known: state.is_some(),
+        ..FolderPlan::default()
+    };
     for entry in entries {
         match state.and_then(|state| state.items.get(&entry.uid)) {
             None => plan.uids.push(entry.uid),
@@ -58,7 +61,10 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
         }
     }
     if let Some(state) = state {
-        plan.unverified = state.items.values().any(|item| item.target_uid > state.verified);
+        plan.unverified = state
+            .items
+            .values()
+            .any(|item| item.target_uid > state.verified);
         plan.settled = plan.uids.is_empty()
             && plan.flags.is_empty()
             && state.complete == Some(folder.watermark);
@@ -135,12 +141,21 @@ mod tests {
     fn carries_changed_flags_only() {
         let seen = FlagSet::new(["\\Seen"]);
         let entries = vec![
-            Entry { uid: 1, flags: seen.clone() },
-            Entry { uid: 2, flags: FlagSet::default() },
+            Entry {
+                uid: 1,
+                flags: seen.clone(),
+            },
+            Entry {
+                uid: 2,
+                flags: FlagSet::default(),
+            },
         ];
         let plan = plan(&folder(1, entries), &journal(&[1, 2]));
         assert_eq!(plan.flags.len(), 1);
-        assert_eq!((plan.flags[0].source_uid, plan.flags[0].target_uid), (1, 1001));
+        assert_eq!(
+            (plan.flags[0].source_uid, plan.flags[0].target_uid),
+            (1, 1001)
+        );
         assert_eq!(plan.flags[0].now, seen);
     }
 }

@@ -26,13 +26,22 @@ pub(super) fn judge(
     verdicts: Vec<Verdict>,
     report: &mut AccountReport,
 ) -> Result<Vec<Done>, MigrationError> {
-    let mut done: Vec<Done> = runs.into_iter().map(|run| Done { run, verdict: None }).collect();
+    let mut done: Vec<Done> = runs
+        .into_iter()
+        .map(|run| Done { run, verdict: None })
+        .collect();
     for verdict in verdicts {
         let folder = &mut done[verdict.folder];
         let messages = verdict.messages;
-        job.progress.event(Event::Verified { account: job.index, messages });
+        job.progress.event(Event::Verified {
+            account: job.index,
+            messages,
+        });
         // What differs is read back, and told, by every run until it is right.
-        let alike = verdict.differences.iter().all(|one| one.reason == Reason::AbsentAtTarget);
+        let alike = verdict
+            .differences
+            .iter()
+            .all(|one| one.reason == Reason::AbsentAtTarget);
         let verified = Record::Verified(folder.run.id, verdict.through);
         let mut records: Vec<Record> = alike.then_some(verified).into_iter().collect();
         for difference in &verdict.differences {
@@ -46,7 +55,10 @@ pub(super) fn judge(
             if let Some(item) = item {
                 exception = exception.about(item.size, item.date);
             }
-            let event = Event::Exception { account: job.index, exception: exception.clone() };
+            let event = Event::Exception {
+                account: job.index,
+                exception: exception.clone(),
+            };
             job.progress.event(event);
             report.exceptions.push(exception);
             if difference.reason == Reason::AbsentAtTarget {
@@ -88,8 +100,9 @@ fn proof(
     report: &AccountReport,
 ) -> FolderProof {
     let path = source.path.to_string();
-    let now: HashMap<Uid, MessageHash> =
-        verdict.map(|verdict| verdict.found.iter().copied().collect()).unwrap_or_default();
+    let now: HashMap<Uid, MessageHash> = verdict
+        .map(|verdict| verdict.found.iter().copied().collect())
+        .unwrap_or_default();
     // What earlier runs read back alike stands as they found it.
     let read_back: Vec<MessageHash> = state
         .items
@@ -99,7 +112,11 @@ fn proof(
             now.get(&item.source_uid).copied().or(earlier)
         })
         .collect();
-    let exceptions = report.exceptions.iter().filter(|e| e.folder == path).count() as u64;
+    let exceptions = report
+        .exceptions
+        .iter()
+        .filter(|e| e.folder == path)
+        .count() as u64;
     let copied_messages = state.items.len() as u64;
     let source_hash = hash_of_hashes(state.items.values().map(|item| item.hash));
     let verified_messages = read_back.len() as u64;

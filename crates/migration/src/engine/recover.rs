@@ -86,7 +86,10 @@ impl Writer<'_> {
         }
         tracing::warn!(%error, failures = self.failures, "target_reconnect");
         tokio::time::sleep(self.options.backoff.pause(self.failures - 1)).await;
-        self.target.reconnect().await.map_err(|error| self.target_error(error))?;
+        self.target
+            .reconnect()
+            .await
+            .map_err(|error| self.target_error(error))?;
         self.look_again(folder).await
     }
 

@@ -5,7 +5,6 @@ use tokio::sync::mpsc;
 use crate::account::Endpoint;
 use crate::error::EndpointError;
 use crate::source::imap::Backoff;
-use crate::target::Target;
 use crate::target::imap::ImapTarget;
 use crate::verify::{Job, Verdict, verify};
 
@@ -19,22 +18,7 @@ pub(super) async fn run(
     let mut target = ImapTarget::new(endpoint, timeouts, backoff);
     let mut verdicts = Vec::new();
     while let Some(job) = jobs.recv().await {
-        let mut attempt = 0;
-        let verdict = loop {
-            match verify(&mut target, job.clone()).await {
-                Ok(verdict) => break verdict,
-                Err(EndpointError::Imap(error))
-                    if error.is_transient() && attempt + 1 < backoff.tries =>
-                {
-                    tracing::warn!(%error, attempt, "verify_retry");
-                    tokio::time::sleep(backoff.pause(attempt)).await;
-                    target.reconnect().await?;
-                    attempt += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        verdicts.push(verdict);
+        verdicts.push(verify(&mut target, job).await?);
     }
     Ok(verdicts)
 }

@@ -31,7 +31,6 @@ pub(super) struct Counts {
     pub(super) written: u64,
     pub(super) written_bytes: u64,
     pub(super) matched: u64,
-    pub(super) flags: u64,
     pub(super) vanished: u64,
 }
 
@@ -105,9 +104,8 @@ impl<'a> Writer<'a> {
         mut deliveries: mpsc::Receiver<Delivery>,
     ) -> Result<(), MigrationError> {
         while self.full < FULL_AFTER {
-            let busy = self.collecting.is_some()
-                || !self.in_flight.is_empty()
-                || !self.refused.is_empty();
+            let busy =
+                self.collecting.is_some() || !self.in_flight.is_empty() || !self.refused.is_empty();
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
@@ -168,7 +166,9 @@ impl<'a> Writer<'a> {
                     MissingReason::FolderUnavailable => Reason::SourceFolderUnavailable,
                     MissingReason::ValidityChanged => Reason::SourceValidityChanged,
                 };
-                self.except(folder, Some(uid), reason, |exception| exception.saying(detail));
+                self.except(folder, Some(uid), reason, |exception| {
+                    exception.saying(detail)
+                });
                 Ok(())
             }
             Delivery::Vanished(..) => {
@@ -193,13 +193,17 @@ impl<'a> Writer<'a> {
         }
         let limit = self.target.batch_limit();
         let size = item.payload.size;
-        let other = self.collecting.as_ref().is_some_and(|batch| {
-            batch.folder != folder || self.collected + size > BATCH_BYTES
-        });
+        let other = self
+            .collecting
+            .as_ref()
+            .is_some_and(|batch| batch.folder != folder || self.collected + size > BATCH_BYTES);
         if other {
             self.flush().await?;
         }
-        let batch = self.collecting.get_or_insert_with(|| Batch { folder, items: Vec::new() });
+        let batch = self.collecting.get_or_insert_with(|| Batch {
+            folder,
+            items: Vec::new(),
+        });
         batch.items.push(item);
         self.collected += size;
         if batch.items.len() >= limit || self.collected >= BATCH_BYTES {
@@ -218,13 +222,19 @@ impl<'a> Writer<'a> {
         self.journal.append(vec![Record::Item(run.id, record)])?;
         self.counts.matched += 1;
         let bytes = item.payload.size;
-        self.progress.event(Event::Copied { account: self.account, messages: 1, bytes });
+        self.progress.event(Event::Copied {
+            account: self.account,
+            messages: 1,
+            bytes,
+        });
         Ok(true)
     }
 
     /// Sends what was collected.
     async fn flush(&mut self) -> Result<(), MigrationError> {
-        let Some(batch) = self.collecting.take() else { return Ok(()) };
+        let Some(batch) = self.collecting.take() else {
+            return Ok(());
+        };
         self.collected = 0;
         while self.in_flight.len() >= self.target.window().max(1) {
             self.acknowledge().await?;
@@ -276,7 +286,9 @@ impl<'a> Writer<'a> {
             Ok(ack) => ack,
             Err(error) => return Box::pin(self.recover(error)).await,
         };
-        let Some(batch) = self.in_flight.pop_front() else { return Ok(()) };
+        let Some(batch) = self.in_flight.pop_front() else {
+            return Ok(());
+        };
         self.failures = 0;
         match ack {
             Ack::Stored(uids) => {
@@ -295,7 +307,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn stored(&mut self, batch: &Batch, uids: Option<&[Uid]>) -> Result<(), MigrationError> {
+    pub(super) fn stored(
+        &mut self,
+        batch: &Batch,
+        uids: Option<&[Uid]>,
+    ) -> Result<(), MigrationError> {
         let run = &mut self.folders[batch.folder];
         let floor = run.pool.is_empty() && uids.is_some();
         let mut bytes = 0;
@@ -311,7 +327,11 @@ impl<'a> Writer<'a> {
         self.counts.written += messages;
         self.counts.written_bytes += bytes;
         self.full = 0;
-        self.progress.event(Event::Copied { account: self.account, messages, bytes });
+        self.progress.event(Event::Copied {
+            account: self.account,
+            messages,
+            bytes,
+        });
         Ok(())
     }
 
@@ -330,7 +350,12 @@ impl<'a> Writer<'a> {
 
     async fn write_alone(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
         if self.full >= FULL_AFTER {
-            self.item_absent(folder, &item, Reason::OverQuota, "not tried: the mailbox is full");
+            self.item_absent(
+                folder,
+                &item,
+                Reason::OverQuota,
+                "not tried: the mailbox is full",
+            );
             return Ok(());
         }
         let mut breaks = 0;
@@ -342,7 +367,10 @@ impl<'a> Writer<'a> {
             };
             match answer {
                 Ok(Ack::Stored(uids)) => {
-                    let batch = Batch { folder, items: vec![item] };
+                    let batch = Batch {
+                        folder,
+                        items: vec![item],
+                    };
                     self.failures = 0;
                     return self.stored(&batch, uids.as_deref());
                 }
@@ -353,7 +381,11 @@ impl<'a> Writer<'a> {
                         continue;
                     }
                     let reason = refusal(&code, &said);
-                    self.full = if reason == Reason::OverQuota { self.full + 1 } else { 0 };
+                    self.full = if reason == Reason::OverQuota {
+                        self.full + 1
+                    } else {
+                        0
+                    };
                     self.item_absent(folder, &item, reason, &said);
                     return Ok(());
                 }
@@ -382,12 +414,18 @@ impl<'a> Writer<'a> {
             subscribe: false,
         };
         let wanted = [wanted];
-        self.target.prepare(&wanted).await.map(|_| ()).map_err(|error| self.target_error(error))
+        self.target
+            .prepare(&wanted)
+            .await
+            .map(|_| ())
+            .map_err(|error| self.target_error(error))
     }
 
     fn item_absent(&mut self, folder: usize, item: &Item, reason: Reason, said: &str) {
         let (size, date) = (item.payload.size, item.date);
-        self.except(folder, Some(item.uid), reason, |e| e.about(size, date).saying(said));
+        self.except(folder, Some(item.uid), reason, |e| {
+            e.about(size, date).saying(said)
+        });
     }
 
     pub(super) fn except(
@@ -400,7 +438,10 @@ impl<'a> Writer<'a> {
         let run = &mut self.folders[folder];
         run.absent += 1;
         let exception = with(Exception::new(self.user, &run.source.path, uid, reason));
-        let event = Event::Exception { account: self.account, exception: exception.clone() };
+        let event = Event::Exception {
+            account: self.account,
+            exception: exception.clone(),
+        };
         self.progress.event(event);
         self.exceptions.push(exception);
     }
@@ -416,7 +457,12 @@ impl<'a> Writer<'a> {
             self.journal.append(vec![record])?;
         }
         self.journal.sync()?;
-        let job = verify_job(self.journal, &self.folders[folder], folder, self.options.verification);
+        let job = verify_job(
+            self.journal,
+            &self.folders[folder],
+            folder,
+            self.options.verification,
+        );
         if let Some(job) = job {
             // A verifier that ended early has its own error, which the account reports.
             let _ = self.finished.send(job);
@@ -425,7 +471,10 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn target_error(&self, source: EndpointError) -> MigrationError {
-        MigrationError::Target { account: self.user.to_owned(), source }
+        MigrationError::Target {
+            account: self.user.to_owned(),
+            source,
+        }
     }
 }
 
@@ -448,7 +497,11 @@ pub(super) fn verify_job(
             .collect(),
     };
     let name = run.target.name.clone();
-    (!expected.is_empty()).then_some(verify::Job { folder, name, expected })
+    (!expected.is_empty()).then_some(verify::Job {
+        folder,
+        name,
+        expected,
+    })
 }
 
 enum Next {

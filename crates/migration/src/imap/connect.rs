@@ -88,7 +88,9 @@ fn add_pem(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), ImapErr
         CertificateDer::pem_file_iter(path).map_err(|error| explain(error.to_string()))?
     {
         let certificate = certificate.map_err(|error| explain(error.to_string()))?;
-        roots.add(certificate).map_err(|error| explain(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| explain(error.to_string()))?;
         found += 1;
     }
     if found == 0 {
@@ -105,17 +107,28 @@ pub async fn connect(
     timeouts: Timeouts,
 ) -> Result<Wire, ImapError> {
     let address = format!("{host}:{port}");
-    let elapsed = || ImapError::Timeout { address: address.clone(), limit: timeouts.connect };
+    let elapsed = || ImapError::Timeout {
+        address: address.clone(),
+        limit: timeouts.connect,
+    };
     let tcp = timeout(timeouts.connect, TcpStream::connect((host, port)))
         .await
         .map_err(|_| elapsed())?
-        .map_err(|source| ImapError::Connect { address: address.clone(), source })?;
-    tcp.set_nodelay(true)
-        .map_err(|source| ImapError::Connect { address: address.clone(), source })?;
+        .map_err(|source| ImapError::Connect {
+            address: address.clone(),
+            source,
+        })?;
+    tcp.set_nodelay(true).map_err(|source| ImapError::Connect {
+        address: address.clone(),
+        source,
+    })?;
     let stream: Box<dyn Stream> = match security {
         Security::Cleartext => Box::new(tcp),
         Security::Tls(config) => {
-            let refused = |source| ImapError::Tls { address: address.clone(), source };
+            let refused = |source| ImapError::Tls {
+                address: address.clone(),
+                source,
+            };
             let name = ServerName::try_from(host.to_owned())
                 .map_err(|error| refused(std::io::Error::other(error)))?;
             let session = TlsConnector::from(Arc::clone(config)).connect(name, tcp);

@@ -58,7 +58,11 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), String> {
-        if self.take(byte) { Ok(()) } else { Err(self.wanted(&format!("`{}`", byte as char))) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(self.wanted(&format!("`{}`", byte as char)))
+        }
     }
 
     pub(super) fn spaces(&mut self) {
@@ -67,13 +71,19 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn wanted(&self, what: &str) -> String {
         let rest = &self.rest()[..self.rest().len().min(40)];
-        format!("expected {what} before \"{}\"", String::from_utf8_lossy(rest).escape_debug())
+        format!(
+            "expected {what} before \"{}\"",
+            String::from_utf8_lossy(rest).escape_debug()
+        )
     }
 
     /// Bytes up to a space, a parenthesis or the end.
     pub(super) fn atom(&mut self) -> Result<&'a [u8], String> {
         let rest = self.rest();
-        let end = rest.iter().position(|b| matches!(b, b' ' | b'(' | b')')).unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|b| matches!(b, b' ' | b'(' | b')'))
+            .unwrap_or(rest.len());
         if end == 0 {
             return Err(self.wanted("an atom"));
         }
@@ -104,7 +114,10 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn number(&mut self) -> Result<u64, String> {
         let rest = self.rest();
-        let end = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(rest.len());
         let text = std::str::from_utf8(&rest[..end]).map_err(|_| self.wanted("a number"))?;
         let number = text.parse().map_err(|_| self.wanted("a number"))?;
         self.at += end;
@@ -154,7 +167,11 @@ impl<'a> Cursor<'a> {
 
     fn literal(&mut self) -> Result<Text<'a>, String> {
         let rest = self.rest();
-        let end = rest.iter().position(|b| *b == b'}').ok_or_else(|| self.wanted("`}`"))? + 1;
+        let end = rest
+            .iter()
+            .position(|b| *b == b'}')
+            .ok_or_else(|| self.wanted("`}`"))?
+            + 1;
         let spec = rest[..end].strip_prefix(b"~").unwrap_or(&rest[..end]);
         // `literal_size` refuses status lines by their second word; a spec alone has none.
         let mut probe = b"* X ".to_vec();
@@ -167,7 +184,10 @@ impl<'a> Cursor<'a> {
             self.body_passed = true;
             return Ok(Text::Body);
         }
-        let literal = self.literals.get(self.literal).ok_or_else(|| self.wanted("no literal"))?;
+        let literal = self
+            .literals
+            .get(self.literal)
+            .ok_or_else(|| self.wanted("no literal"))?;
         self.literal += 1;
         Ok(Text::Bytes(literal.as_slice().into()))
     }
@@ -210,7 +230,11 @@ impl<'a> Cursor<'a> {
 
     /// Skips any value.
     pub(super) fn skip_value(&mut self) -> Result<(), String> {
-        if self.peek() == Some(b'(') { self.skip_list() } else { self.string().map(|_| ()) }
+        if self.peek() == Some(b'(') {
+            self.skip_list()
+        } else {
+            self.string().map(|_| ())
+        }
     }
 }
 

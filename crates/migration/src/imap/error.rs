@@ -65,7 +65,9 @@ pub enum ImapError {
         reason: String,
     },
     /// Wrong user or password.
-    #[error("failed to log in as {user} at {address}: the server said \"{said}\"; check user and password")]
+    #[error(
+        "failed to log in as {user} at {address}: the server said \"{said}\"; check user and password"
+    )]
     Login {
         /// `host:port`.
         address: String,
@@ -90,7 +92,11 @@ pub enum ImapError {
 }
 
 fn goodbye(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(", saying \"{text}\"") }
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(", saying \"{text}\"")
+    }
 }
 
 impl ImapError {
@@ -101,6 +107,9 @@ impl ImapError {
 
     /// True when a new connection may help.
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Login { .. } | Self::CaFile(_) | Self::Spill(_) | Self::Tls { .. })
+        !matches!(
+            self,
+            Self::Login { .. } | Self::CaFile(_) | Self::Spill(_) | Self::Tls { .. }
+        )
     }
 }

@@ -110,13 +110,14 @@ pub enum Response {
 }
 
 /// Parses one response; the error says what was expected.
-pub fn parse_response(
-    mut raw: RawResponse,
-    flags: &mut FlagInterner,
-) -> Result<Response, String> {
+pub fn parse_response(mut raw: RawResponse, flags: &mut FlagInterner) -> Result<Response, String> {
     let body = raw.body.take();
     let place = body.as_ref().map(|(at, _)| *at);
-    let shadow = RawResponse { text: raw.text, literals: raw.literals, body: None };
+    let shadow = RawResponse {
+        text: raw.text,
+        literals: raw.literals,
+        body: None,
+    };
     let mut cursor = Cursor::new(&shadow);
     cursor.set_body(place);
     if cursor.take(b'+') {
@@ -131,7 +132,12 @@ pub fn parse_response(
     cursor.expect(b' ')?;
     let status = parse_status(cursor.atom()?).ok_or_else(|| cursor.wanted("OK, NO or BAD"))?;
     let (code, text) = parse_text(&mut cursor);
-    Ok(Response::Tagged { tag, status, code, text })
+    Ok(Response::Tagged {
+        tag,
+        status,
+        code,
+        text,
+    })
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -153,12 +159,18 @@ fn parse_text(cursor: &mut Cursor<'_>) -> (Option<Code>, String) {
     cursor.spaces();
     let rest = cursor.rest();
     let inner = rest.strip_prefix(b"[");
-    if let Some((inner, end)) =
-        inner.and_then(|inner| inner.iter().position(|b| *b == b']').map(|end| (inner, end)))
-    {
+    if let Some((inner, end)) = inner.and_then(|inner| {
+        inner
+            .iter()
+            .position(|b| *b == b']')
+            .map(|end| (inner, end))
+    }) {
         let code = lossy(&inner[..end]);
         let (name, arguments) = code.split_once(' ').unwrap_or((&code, ""));
-        let code = Code { name: name.to_ascii_uppercase(), arguments: arguments.to_owned() };
+        let code = Code {
+            name: name.to_ascii_uppercase(),
+            arguments: arguments.to_owned(),
+        };
         return (Some(code), lossy(&inner[end + 1..]).trim_start().to_owned());
     }
     (None, lossy(rest))
@@ -191,7 +203,9 @@ fn parse_untagged(
     match word.as_slice() {
         b"CAPABILITY" => {
             let words = lossy(cursor.rest()).to_ascii_uppercase();
-            Ok(Untagged::Capability(words.split_ascii_whitespace().map(str::to_owned).collect()))
+            Ok(Untagged::Capability(
+                words.split_ascii_whitespace().map(str::to_owned).collect(),
+            ))
         }
         b"LIST" => parse_list(cursor, false).map(Untagged::List),
         b"LSUB" => parse_list(cursor, true).map(Untagged::List),
@@ -223,12 +237,23 @@ fn parse_list(cursor: &mut Cursor<'_>, lsub: bool) -> Result<ListItem, String> {
     let separator = parse_separator(cursor)?;
     cursor.spaces();
     let name = needed(cursor)?;
-    let attributes = attributes.split_ascii_whitespace().map(str::to_owned).collect();
-    Ok(ListItem { attributes, separator, name, lsub })
+    let attributes = attributes
+        .split_ascii_whitespace()
+        .map(str::to_owned)
+        .collect();
+    Ok(ListItem {
+        attributes,
+        separator,
+        name,
+        lsub,
+    })
 }
 
 fn parse_mailbox_status(cursor: &mut Cursor<'_>) -> Result<StatusItem, String> {
-    let mut item = StatusItem { name: needed(cursor)?, ..StatusItem::default() };
+    let mut item = StatusItem {
+        name: needed(cursor)?,
+        ..StatusItem::default()
+    };
     cursor.spaces();
     cursor.expect(b'(')?;
     loop {

@@ -84,7 +84,12 @@ impl Session {
         };
         match status {
             Status::Ok | Status::PreAuth => session.learn(code.as_ref()),
-            _ => return Err(ImapError::Closed { address: session.address(), said: text }),
+            _ => {
+                return Err(ImapError::Closed {
+                    address: session.address(),
+                    said: text,
+                });
+            }
         }
         if session.capabilities.0.is_empty() {
             session.ask_capabilities().await?;
@@ -163,17 +168,32 @@ impl Session {
         };
         if done.status != Status::Ok {
             let (address, user) = (self.address(), user.to_owned());
-            let temporary = done.code.as_ref().is_some_and(|code| code.name == "UNAVAILABLE");
+            let temporary = done
+                .code
+                .as_ref()
+                .is_some_and(|code| code.name == "UNAVAILABLE");
             let said = said(&done);
             return Err(if temporary {
-                ImapError::Refused { address, command: "LOGIN".to_owned(), said }
+                ImapError::Refused {
+                    address,
+                    command: "LOGIN".to_owned(),
+                    said,
+                }
             } else {
-                ImapError::Login { address, user, said }
+                ImapError::Login {
+                    address,
+                    user,
+                    said,
+                }
             });
         }
         match told {
             Some(words) => self.capabilities = words,
-            None if done.code.as_ref().is_some_and(|code| code.name == "CAPABILITY") => {
+            None if done
+                .code
+                .as_ref()
+                .is_some_and(|code| code.name == "CAPABILITY") =>
+            {
                 self.learn(done.code.as_ref());
             }
             None => self.ask_capabilities().await?,
@@ -217,7 +237,9 @@ impl Session {
     /// Sends one command line; returns its tag.
     pub async fn send(&mut self, command: &str) -> Result<String, ImapError> {
         let tag = self.tag();
-        self.wire.send(format!("{tag} {command}\r\n").as_bytes()).await?;
+        self.wire
+            .send(format!("{tag} {command}\r\n").as_bytes())
+            .await?;
         self.wire.flush().await?;
         Ok(tag)
     }
@@ -252,14 +274,20 @@ impl Session {
     /// The next response.
     pub async fn next(&mut self, sink: &BodySink) -> Result<Response, ImapError> {
         let raw = self.wire.receive(sink).await.map_err(|error| match error {
-            ImapError::Closed { address, said } if said.is_empty() => {
-                ImapError::Closed { address, said: std::mem::take(&mut self.goodbye) }
-            }
+            ImapError::Closed { address, said } if said.is_empty() => ImapError::Closed {
+                address,
+                said: std::mem::take(&mut self.goodbye),
+            },
             other => other,
         })?;
-        let response = parse_response(raw, &mut self.flags)
-            .map_err(|reason| self.wire.protocol(reason))?;
-        if let Response::Untagged(Untagged::Status { status: Status::Bye, text, .. }) = &response {
+        let response =
+            parse_response(raw, &mut self.flags).map_err(|reason| self.wire.protocol(reason))?;
+        if let Response::Untagged(Untagged::Status {
+            status: Status::Bye,
+            text,
+            ..
+        }) = &response
+        {
             self.goodbye.clone_from(text);
         }
         Ok(response)
@@ -307,9 +335,17 @@ pub(crate) fn said(completion: &Completion) -> String {
 
 fn completion(response: Response, wanted: &str) -> Option<Completion> {
     match response {
-        Response::Tagged { tag, status, code, text } if tag == wanted => {
-            Some(Completion { tag, status, code, text })
-        }
+        Response::Tagged {
+            tag,
+            status,
+            code,
+            text,
+        } if tag == wanted => Some(Completion {
+            tag,
+            status,
+            code,
+            text,
+        }),
         _ => None,
     }
 }

@@ -6,9 +6,9 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
+use super::ImapError;
 use super::connect::{Stream, Timeouts};
 use super::cursor::ends_with_ignore_case;
-use super::ImapError;
 use crate::payload::{BodySink, Payload};
 
 /// Size of the read buffer.
@@ -41,7 +41,13 @@ pub struct Wire {
 impl Wire {
     /// Wraps a stream; `address` is for messages.
     pub fn new(stream: Box<dyn Stream>, address: String, timeouts: Timeouts) -> Self {
-        Self { stream, input: BytesMut::with_capacity(READ_BUFFER), address, timeouts, received: 0 }
+        Self {
+            stream,
+            input: BytesMut::with_capacity(READ_BUFFER),
+            address,
+            timeouts,
+            received: 0,
+        }
     }
 
     /// `host:port`, for messages.
@@ -56,15 +62,24 @@ impl Wire {
 
     /// Error for bytes that are not what the protocol promises.
     pub fn protocol(&self, reason: impl Into<String>) -> ImapError {
-        ImapError::Protocol { address: self.address.clone(), reason: reason.into() }
+        ImapError::Protocol {
+            address: self.address.clone(),
+            reason: reason.into(),
+        }
     }
 
     fn io(&self, source: std::io::Error) -> ImapError {
-        ImapError::Io { address: self.address.clone(), source }
+        ImapError::Io {
+            address: self.address.clone(),
+            source,
+        }
     }
 
     fn late(&self, limit: Duration) -> ImapError {
-        ImapError::Timeout { address: self.address.clone(), limit }
+        ImapError::Timeout {
+            address: self.address.clone(),
+            limit,
+        }
     }
 
     /// Sends bytes.
@@ -94,9 +109,10 @@ impl Wire {
         }
         let read = timeout_at(deadline, self.stream.read_buf(&mut self.input)).await;
         match read {
-            Ok(Ok(0)) => {
-                Err(ImapError::Closed { address: self.address.clone(), said: String::new() })
-            }
+            Ok(Ok(0)) => Err(ImapError::Closed {
+                address: self.address.clone(),
+                said: String::new(),
+            }),
             Ok(Ok(count)) => {
                 self.received += count as u64;
                 Ok(())
@@ -113,13 +129,17 @@ impl Wire {
         loop {
             let deadline = Instant::now() + limit;
             self.receive_line(&mut raw.text, deadline, limit).await?;
-            let Some(size) = literal_size(&raw.text) else { return Ok(raw) };
+            let Some(size) = literal_size(&raw.text) else {
+                return Ok(raw);
+            };
             if is_body(&raw.text) && raw.body.is_none() {
                 let payload = self.receive_body(size, sink).await?;
                 raw.body = Some((raw.literals.len(), payload));
             } else {
                 if size > MAX_LITERAL || raw.literals.len() > 10_000 {
-                    return Err(self.protocol(format!("a literal of {size} bytes outside a message")));
+                    return Err(
+                        self.protocol(format!("a literal of {size} bytes outside a message"))
+                    );
                 }
                 let literal = self.receive_literal(size).await?;
                 raw.literals.push(literal);
@@ -135,7 +155,10 @@ impl Wire {
     ) -> Result<(), ImapError> {
         let mut searched = 0;
         loop {
-            if let Some(at) = self.input[searched..].iter().position(|byte| *byte == b'\n') {
+            if let Some(at) = self.input[searched..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+            {
                 let end = searched + at;
                 let line = &self.input[..end];
                 text.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
@@ -170,8 +193,13 @@ impl Wire {
             if self.input.is_empty() {
                 self.fill(deadline, limit).await?;
             }
-            let take = self.input.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
-            writer.write(&self.input[..take]).map_err(ImapError::Spill)?;
+            let take = self
+                .input
+                .len()
+                .min(usize::try_from(missing).unwrap_or(usize::MAX));
+            writer
+                .write(&self.input[..take])
+                .map_err(ImapError::Spill)?;
             self.input.advance(take);
             missing -= take as u64;
         }
@@ -190,23 +218,31 @@ pub(super) fn literal_size(text: &[u8]) -> Option<u64> {
         return None;
     }
     digits.iter().try_fold(0u64, |size, digit| {
-        digit.is_ascii_digit().then(|| size * 10 + u64::from(digit - b'0'))
+        digit
+            .is_ascii_digit()
+            .then(|| size * 10 + u64::from(digit - b'0'))
     })
 }
 
 fn is_status_line(text: &[u8]) -> bool {
-    let Some(space) = text.iter().position(|byte| *byte == b' ') else { return true };
+    let Some(space) = text.iter().position(|byte| *byte == b' ') else {
+        return true;
+    };
     if text[0] == b'+' {
         return true;
     }
     let rest = &text[space + 1..];
     ["OK ", "NO ", "BAD ", "BYE ", "PREAUTH "]
         .iter()
-        .any(|word| rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes()))
+        .any(|word| {
+            rest.len() >= word.len() && rest[..word.len()].eq_ignore_ascii_case(word.as_bytes())
+        })
 }
 
 fn is_body(text: &[u8]) -> bool {
-    let Some(open) = text.iter().rposition(|byte| *byte == b'{') else { return false };
+    let Some(open) = text.iter().rposition(|byte| *byte == b'{') else {
+        return false;
+    };
     let before = text[..open].strip_suffix(b"~").unwrap_or(&text[..open]);
     ends_with_ignore_case(before, b"BODY[] ") || ends_with_ignore_case(before, b"RFC822 ")
 }

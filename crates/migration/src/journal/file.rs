@@ -27,7 +27,10 @@ impl Journal {
     /// Locks, reads and prepares the journal in `directory`, which is made if needed.
     pub fn open(directory: &Path) -> Result<Self, MigrationError> {
         let path = directory.join("journal");
-        let failed = |source| MigrationError::Journal { path: path.clone(), source };
+        let failed = |source| MigrationError::Journal {
+            path: path.clone(),
+            source,
+        };
         std::fs::create_dir_all(directory).map_err(failed)?;
         let lock = lock(&directory.join("lock"))?;
         let mut file = OpenOptions::new()
@@ -46,8 +49,14 @@ impl Journal {
             state.interrupted = true;
         }
         file.seek(SeekFrom::Start(whole)).map_err(failed)?;
-        let mut journal =
-            Self { path, file, state, buffer: Vec::new(), unsynced: 0, _lock: lock };
+        let mut journal = Self {
+            path,
+            file,
+            state,
+            buffer: Vec::new(),
+            unsynced: 0,
+            _lock: lock,
+        };
         if whole == 0 {
             journal.write_header()?;
         }
@@ -57,11 +66,16 @@ impl Journal {
     fn write_header(&mut self) -> Result<(), MigrationError> {
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&FORMAT.to_le_bytes());
-        self.file.write_all(&header).map_err(|source| self.failed(source))
+        self.file
+            .write_all(&header)
+            .map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: std::io::Error) -> MigrationError {
-        MigrationError::Journal { path: self.path.clone(), source }
+        MigrationError::Journal {
+            path: self.path.clone(),
+            source,
+        }
     }
 
     /// What the journal says.
@@ -73,10 +87,14 @@ impl Journal {
     pub fn append(&mut self, records: Vec<Record>) -> Result<(), MigrationError> {
         self.buffer.clear();
         for record in &records {
-            frame(record, &mut self.buffer)
-                .map_err(|source| MigrationError::Journal { path: self.path.clone(), source })?;
+            frame(record, &mut self.buffer).map_err(|source| MigrationError::Journal {
+                path: self.path.clone(),
+                source,
+            })?;
         }
-        self.file.write_all(&self.buffer).map_err(|source| self.failed(source))?;
+        self.file
+            .write_all(&self.buffer)
+            .map_err(|source| self.failed(source))?;
         self.unsynced += self.buffer.len() as u64;
         for record in records {
             self.state.apply(record);
@@ -87,7 +105,9 @@ impl Journal {
     /// Puts what was appended on disk: it survives the death of the machine.
     pub fn sync(&mut self) -> Result<(), MigrationError> {
         if self.unsynced > 0 {
-            self.file.sync_data().map_err(|source| self.failed(source))?;
+            self.file
+                .sync_data()
+                .map_err(|source| self.failed(source))?;
             self.unsynced = 0;
         }
         Ok(())
@@ -95,19 +115,31 @@ impl Journal {
 }
 
 fn lock(path: &Path) -> Result<File, MigrationError> {
-    let failed = |source| MigrationError::Journal { path: path.to_owned(), source };
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    let failed = |source| MigrationError::Journal {
+        path: path.to_owned(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(MigrationError::Locked { path: path.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(MigrationError::Locked {
+            path: path.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
 /// Applies every whole record; returns where they end.
 fn load(file: &mut File, path: &Path, state: &mut JournalState) -> Result<u64, MigrationError> {
-    let failed = |source| MigrationError::Journal { path: path.to_owned(), source };
+    let failed = |source| MigrationError::Journal {
+        path: path.to_owned(),
+        source,
+    };
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let mut header = [0u8; HEADER as usize];
@@ -120,17 +152,24 @@ fn load(file: &mut File, path: &Path, state: &mut JournalState) -> Result<u64, M
     }
     let found = u16::from_le_bytes([header[8], header[9]]);
     if found != FORMAT {
-        return Err(MigrationError::JournalFormat { path: path.to_owned(), found });
+        return Err(MigrationError::JournalFormat {
+            path: path.to_owned(),
+            found,
+        });
     }
     let mut whole = HEADER;
     let mut content = vec![0u8; MAX_RECORD];
     let mut head = [0u8; FRAME];
     while fill(&mut reader, &mut head).map_err(failed)? {
-        let Some(length) = content_length(&head) else { break };
+        let Some(length) = content_length(&head) else {
+            break;
+        };
         if !fill(&mut reader, &mut content[..length]).map_err(failed)? {
             break;
         }
-        let Some(record) = unframe(&head, &content[..length]) else { break };
+        let Some(record) = unframe(&head, &content[..length]) else {
+            break;
+        };
         state.apply(record);
         whole += (FRAME + length) as u64;
     }
@@ -174,7 +213,8 @@ mod tests {
                 hash: MessageHash::of(&uid.to_le_bytes()),
                 flags: FlagSet::new(["\\Seen", "$a"]),
                 date: None,
-                written: true, floor: true,
+                written: true,
+                floor: true,
             },
         )
     }
@@ -198,11 +238,18 @@ mod tests {
     #[test]
     fn another_file_is_not_overwritten() {
         let directory = tempfile::tempdir().expect("dir");
-        std::fs::write(directory.path().join("journal"), b"something else altogether").expect("w");
+        std::fs::write(
+            directory.path().join("journal"),
+            b"something else altogether",
+        )
+        .expect("w");
         assert!(Journal::open(directory.path()).is_err());
         std::fs::write(directory.path().join("journal"), b"MELOUVMJ\xff\xff").expect("w");
         let error = Journal::open(directory.path()).expect_err("format");
-        assert!(matches!(error, MigrationError::JournalFormat { found: 0xffff, .. }));
+        assert!(matches!(
+            error,
+            MigrationError::JournalFormat { found: 0xffff, .. }
+        ));
     }
 
     proptest! {

@@ -57,7 +57,10 @@ impl JournalState {
 
     /// Bytes of everything journalled.
     pub fn bytes(&self) -> u64 {
-        self.folders().flat_map(|folder| folder.items.values()).map(|item| item.size).sum()
+        self.folders()
+            .flat_map(|folder| folder.items.values())
+            .map(|item| item.size)
+            .sum()
     }
 
     /// Takes one record into account.
@@ -117,8 +120,13 @@ impl JournalState {
     fn begin(&mut self, record: FolderRecord) {
         self.next_id = self.next_id.max(record.id + 1);
         self.current.insert(record.path.clone(), record.id);
-        let state =
-            FolderState { record, items: HashMap::new(), complete: None, verified: 0, floor: 0 };
+        let state = FolderState {
+            record,
+            items: HashMap::new(),
+            complete: None,
+            verified: 0,
+            floor: 0,
+        };
         self.folders.insert(state.record.id, state);
     }
 }

@@ -70,7 +70,8 @@ pub trait Target: Send {
     ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>>;
 
     /// A folder's present state.
-    fn state<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<TargetFolder, EndpointError>>;
+    fn state<'a>(&'a mut self, name: &'a str)
+    -> BoxFuture<'a, Result<TargetFolder, EndpointError>>;
 
     /// Reads back the messages with UIDs above `above`.
     fn read_above<'a>(

@@ -57,17 +57,32 @@ pub fn witness(server: &Dovecot, user: &str) -> Mailbox {
         .output()
         .expect("python3 runs: apt-get install -y python3");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "the witness failed: {errors}\n{}", server.log());
+    assert!(
+        output.status.success(),
+        "the witness failed: {errors}\n{}",
+        server.log()
+    );
     let raw: RawMailbox = serde_json::from_slice(&output.stdout).expect("the witness speaks JSON");
     let mut folders = BTreeMap::new();
-    let separator = raw.folders.values().next().map_or("/".to_owned(), |f| f.separator.clone());
-    let levels = |name: &str| name.split(separator.as_str()).map(str::to_owned).collect::<Vec<_>>();
+    let separator = raw
+        .folders
+        .values()
+        .next()
+        .map_or("/".to_owned(), |f| f.separator.clone());
+    let levels = |name: &str| {
+        name.split(separator.as_str())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     for (name, mut folder) in raw.folders {
         folder.messages.sort();
         folders.insert(levels(&name), folder.messages);
     }
     let subscribed = raw.subscribed.iter().map(|name| levels(name)).collect();
-    Mailbox { folders, subscribed }
+    Mailbox {
+        folders,
+        subscribed,
+    }
 }
 
 /// An old server filled with real messages, and a new one that is empty.
@@ -84,7 +99,10 @@ impl Lab {
     }
 
     pub fn with(messages: usize, mailboxes: usize, target: &dovecot::Options) -> Self {
-        let source = dovecot::Options { format: Format::Maildir, ..dovecot::Options::default() };
+        let source = dovecot::Options {
+            format: Format::Maildir,
+            ..dovecot::Options::default()
+        };
         Self::with_both(messages, mailboxes, &source, target)
     }
 
@@ -97,14 +115,24 @@ impl Lab {
         let directory = tempfile::tempdir().expect("a temporary folder");
         let old = directory.path().join("source");
         let mail = old.join("mail");
-        let options = corpus::Options { messages, mailboxes, seed: 7, largest: 3_000_000 };
+        let options = corpus::Options {
+            messages,
+            mailboxes,
+            seed: 7,
+            largest: 3_000_000,
+        };
         corpus::write(&seeds::load().expect("seeds"), options, &mail).expect("corpus");
         dovecot::give_to_server(&mail).expect("chown");
         let source = Dovecot::start(&old, source).expect("source server");
         let new = directory.path().join("target");
         std::fs::create_dir_all(&new).expect("folder");
         let target = Dovecot::start(&new, target).expect("target server");
-        Self { directory, source, target, mailboxes }
+        Self {
+            directory,
+            source,
+            target,
+            mailboxes,
+        }
     }
 
     pub fn state(&self) -> PathBuf {
@@ -126,7 +154,10 @@ impl Lab {
     }
 
     pub fn accounts_with(&self, source_port: u16, target_port: u16) -> Vec<Account> {
-        let options = EndpointOptions { allow_cleartext: true, ca_file: None };
+        let options = EndpointOptions {
+            allow_cleartext: true,
+            ca_file: None,
+        };
         parse_accounts(self.csv_with(source_port, target_port).as_bytes(), &options).expect("csv")
     }
 
@@ -170,7 +201,10 @@ pub fn assert_same_folders(old: &Mailbox, new: &Mailbox, user: &str) {
 
 /// Options that fail fast enough for a test.
 pub fn test_options() -> Options {
-    let mut options = Options { jobs: 2, ..Options::default() };
+    let mut options = Options {
+        jobs: 2,
+        ..Options::default()
+    };
     options.backoff.first = std::time::Duration::from_millis(20);
     options.backoff.longest = std::time::Duration::from_millis(500);
     options

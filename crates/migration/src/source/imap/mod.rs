@@ -32,14 +32,20 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), longest: Duration::from_secs(30), tries: 8 }
+        Self {
+            first: Duration::from_millis(100),
+            longest: Duration::from_secs(30),
+            tries: 8,
+        }
     }
 }
 
 impl Backoff {
     /// The pause before try number `attempt` (from 0).
     pub fn pause(&self, attempt: u32) -> Duration {
-        self.first.saturating_mul(1 << attempt.min(16)).min(self.longest)
+        self.first
+            .saturating_mul(1 << attempt.min(16))
+            .min(self.longest)
     }
 }
 
@@ -79,7 +85,13 @@ pub struct ImapSource {
 impl ImapSource {
     /// Prepares a source; nothing is opened before it is needed.
     pub fn new(endpoint: Endpoint, timeouts: Timeouts, backoff: Backoff, room: Arc<Room>) -> Self {
-        Self { endpoint, timeouts, backoff, room, session: None }
+        Self {
+            endpoint,
+            timeouts,
+            backoff,
+            room,
+            session: None,
+        }
     }
 
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
@@ -123,6 +135,11 @@ impl Source for ImapSource {
         work: Vec<FolderWork>,
         out: mpsc::Sender<Delivery>,
     ) -> BoxFuture<'_, Result<(), EndpointError>> {
-        async move { read::read(self, work, out).await.map_err(EndpointError::from) }.boxed()
+        async move {
+            read::read(self, work, out)
+                .await
+                .map_err(EndpointError::from)
+        }
+        .boxed()
     }
 }

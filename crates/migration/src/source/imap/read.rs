@@ -28,8 +28,16 @@ struct Job {
 
 /// A command in flight.
 enum Sent {
-    Examine { tag: String, folder: usize },
-    Fetch { tag: String, job: Job, pending: BTreeSet<Uid>, bodiless: BTreeSet<Uid> },
+    Examine {
+        tag: String,
+        folder: usize,
+    },
+    Fetch {
+        tag: String,
+        job: Job,
+        pending: BTreeSet<Uid>,
+        bodiless: BTreeSet<Uid>,
+    },
 }
 
 impl Sent {
@@ -65,7 +73,11 @@ pub(super) async fn read(
     for (folder, part) in work.iter().enumerate() {
         left.insert(folder, part.uids.len());
         for uids in part.uids.chunks(CHUNK) {
-            queue.push_back(Job { folder, uids: uids.to_vec(), strikes: 0 });
+            queue.push_back(Job {
+                folder,
+                uids: uids.to_vec(),
+                strikes: 0,
+            });
         }
     }
     let sent = VecDeque::new();
@@ -82,11 +94,17 @@ pub(super) async fn read(
     };
     let mut failures = 0;
     while !(reader.deaf || reader.queue.is_empty() && reader.sent.is_empty()) {
-        let Err(error) = reader.turn().await else { continue };
+        let Err(error) = reader.turn().await else {
+            continue;
+        };
         if !error.is_transient() {
             return Err(error);
         }
-        failures = if std::mem::take(&mut reader.progress) { 0 } else { failures + 1 };
+        failures = if std::mem::take(&mut reader.progress) {
+            0
+        } else {
+            failures + 1
+        };
         if failures >= reader.source.backoff.tries {
             return Err(error);
         }
@@ -106,10 +124,14 @@ impl Reader<'_> {
         let response = self.source.session().await?.next(&sink).await?;
         match response {
             Response::Untagged(Untagged::Fetch(item)) => self.fetched(*item).await,
-            Response::Untagged(Untagged::Status { code: Some(code), .. }) => {
+            Response::Untagged(Untagged::Status {
+                code: Some(code), ..
+            }) => {
                 self.check_validity(&code).await;
             }
-            Response::Tagged { tag, status, text, .. } => {
+            Response::Tagged {
+                tag, status, text, ..
+            } => {
                 let Some(sent) = self.sent.pop_front() else {
                     return Err(self.unexpected(&tag));
                 };
@@ -142,7 +164,9 @@ impl Reader<'_> {
                 planned.push(Err(job.folder));
                 self.selected = Some(job.folder);
             }
-            let Some(job) = self.queue.pop_front() else { break };
+            let Some(job) = self.queue.pop_front() else {
+                break;
+            };
             commands.push(format!(
                 "UID FETCH {} (UID FLAGS INTERNALDATE BODY.PEEK[])",
                 uid_set(&job.uids)
@@ -170,7 +194,12 @@ impl Reader<'_> {
                 Err(folder) => Sent::Examine { tag, folder },
                 Ok(job) => {
                     let pending = job.uids.iter().copied().collect();
-                    Sent::Fetch { tag, job, pending, bodiless: BTreeSet::new() }
+                    Sent::Fetch {
+                        tag,
+                        job,
+                        pending,
+                        bodiless: BTreeSet::new(),
+                    }
                 }
             });
         }
@@ -191,7 +220,13 @@ impl Reader<'_> {
 
     async fn fetched(&mut self, item: crate::imap::FetchItem) {
         let Some(uid) = item.uid else { return };
-        let Some(Sent::Fetch { job, pending, bodiless, .. }) = self.sent.front_mut() else {
+        let Some(Sent::Fetch {
+            job,
+            pending,
+            bodiless,
+            ..
+        }) = self.sent.front_mut()
+        else {
             return;
         };
         let folder = job.folder;
@@ -206,17 +241,26 @@ impl Reader<'_> {
         }
         self.progress = true;
         let (flags, date) = (item.flags.unwrap_or_default(), item.date);
-        let item = Item { uid, flags, date, payload };
-        self.deliver(Delivery::Item(self.work[folder].index, item), folder).await;
+        let item = Item {
+            uid,
+            flags,
+            date,
+            payload,
+        };
+        self.deliver(Delivery::Item(self.work[folder].index, item), folder)
+            .await;
     }
 
     async fn check_validity(&mut self, code: &Code) {
-        let Some(Sent::Examine { folder, .. }) = self.sent.front() else { return };
+        let Some(Sent::Examine { folder, .. }) = self.sent.front() else {
+            return;
+        };
         let folder = *folder;
         let expected = self.work[folder].validity;
         if code.name == "UIDVALIDITY" && code.arguments.parse() != Ok(expected) {
             let text = format!("UIDVALIDITY went from {expected} to {}", code.arguments);
-            self.give_up(folder, MissingReason::ValidityChanged, &text).await;
+            self.give_up(folder, MissingReason::ValidityChanged, &text)
+                .await;
         }
     }
 
@@ -236,7 +280,11 @@ impl Reader<'_> {
         }
         for uid in uids {
             let index = self.work[folder].index;
-            self.deliver(Delivery::Missing(index, uid, reason, text.to_owned()), folder).await;
+            self.deliver(
+                Delivery::Missing(index, uid, reason, text.to_owned()),
+                folder,
+            )
+            .await;
         }
     }
 
@@ -244,14 +292,21 @@ impl Reader<'_> {
         match sent {
             Sent::Examine { folder, .. } => {
                 if status != Status::Ok {
-                    self.give_up(folder, MissingReason::FolderUnavailable, text).await;
+                    self.give_up(folder, MissingReason::FolderUnavailable, text)
+                        .await;
                 }
             }
-            Sent::Fetch { job, pending, bodiless, .. } if !pending.is_empty() => {
+            Sent::Fetch {
+                job,
+                pending,
+                bodiless,
+                ..
+            } if !pending.is_empty() => {
                 let vanished = status == Status::Ok && job.uids.len() == 1 && bodiless.is_empty();
                 if vanished {
                     let index = self.work[job.folder].index;
-                    self.deliver(Delivery::Vanished(index, job.uids[0]), job.folder).await;
+                    self.deliver(Delivery::Vanished(index, job.uids[0]), job.folder)
+                        .await;
                 } else {
                     self.halve(&job, pending, text).await;
                 }
@@ -272,7 +327,11 @@ impl Reader<'_> {
                 let missing = Delivery::Missing(index, uid, reason, text.to_owned());
                 self.deliver(missing, folder).await;
             } else {
-                self.queue.push_front(Job { folder, uids, strikes });
+                self.queue.push_front(Job {
+                    folder,
+                    uids,
+                    strikes,
+                });
             }
             return;
         }
@@ -280,7 +339,11 @@ impl Reader<'_> {
         self.progress = true;
         let (first, second) = uids.split_at(uids.len() / 2);
         for half in [second, first] {
-            self.queue.push_front(Job { folder, uids: half.to_vec(), strikes: 0 });
+            self.queue.push_front(Job {
+                folder,
+                uids: half.to_vec(),
+                strikes: 0,
+            });
         }
     }
 
@@ -317,7 +380,10 @@ pub(crate) fn uid_set(uids: &[Uid]) -> String {
     let mut rest = uids;
     while let Some(first) = rest.first() {
         let mut length = 1;
-        while rest.get(length).is_some_and(|uid| *uid == rest[length - 1].wrapping_add(1)) {
+        while rest
+            .get(length)
+            .is_some_and(|uid| *uid == rest[length - 1].wrapping_add(1))
+        {
             length += 1;
         }
         if !out.is_empty() {

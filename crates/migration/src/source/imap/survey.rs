@@ -39,11 +39,21 @@ pub(crate) async fn pipeline(
         match session.next(&BodySink::HashOnly).await? {
             Response::Untagged(untagged) => on(ended.len(), untagged),
             Response::Continue => {}
-            Response::Tagged { tag, status, code, text } => {
+            Response::Tagged {
+                tag,
+                status,
+                code,
+                text,
+            } => {
                 if tags.pop_front().as_deref() != Some(&tag) {
                     return Err(session.protocol(format!("{tag} ended out of turn")));
                 }
-                ended.push(crate::imap::Completion { tag, status, code, text });
+                ended.push(crate::imap::Completion {
+                    tag,
+                    status,
+                    code,
+                    text,
+                });
             }
         }
     }
@@ -67,7 +77,9 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
     let with_status = extended && has("LIST-STATUS");
     let mut commands = Vec::new();
     if with_status {
-        commands.push(format!("LIST \"\" \"*\" RETURN (SUBSCRIBED STATUS {items})"));
+        commands.push(format!(
+            "LIST \"\" \"*\" RETURN (SUBSCRIBED STATUS {items})"
+        ));
     } else if extended {
         commands.push("LIST \"\" \"*\" RETURN (SUBSCRIBED)".to_owned());
     } else {
@@ -97,16 +109,25 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
         return Err(session.refused("LIST", &ended[0]));
     }
     let is = |item: &ListItem, attribute: &str| {
-        item.attributes.iter().any(|found| found.eq_ignore_ascii_case(attribute))
+        item.attributes
+            .iter()
+            .any(|found| found.eq_ignore_ascii_case(attribute))
     };
-    subscribed.extend(folders.iter().filter(|f| is(f, "\\Subscribed")).map(|f| f.name.clone()));
+    subscribed.extend(
+        folders
+            .iter()
+            .filter(|f| is(f, "\\Subscribed"))
+            .map(|f| f.name.clone()),
+    );
     if style.separator.is_none() {
         style.separator = folders.iter().find_map(|folder| folder.separator);
     }
     folders.retain(|folder| !is(folder, "\\Noselect") && !is(folder, "\\NonExistent"));
     if !with_status {
-        let commands: Vec<String> =
-            folders.iter().map(|folder| format!("STATUS {} {items}", quote(&folder.name))).collect();
+        let commands: Vec<String> = folders
+            .iter()
+            .map(|folder| format!("STATUS {} {items}", quote(&folder.name)))
+            .collect();
         pipeline(session, &commands, |index, untagged| {
             if let Untagged::MailboxStatus(state) = untagged {
                 states.insert(folders[index].name.clone(), state);
@@ -114,7 +135,12 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
         })
         .await?;
     }
-    Ok(Listing { style, folders, subscribed, states })
+    Ok(Listing {
+        style,
+        folders,
+        subscribed,
+        states,
+    })
 }
 
 /// Lists folders, then the messages of those that the journal does not cover.
@@ -148,7 +174,9 @@ pub(super) async fn survey(
                     found.entry(index).or_default().push(Entry { uid, flags });
                 }
             }
-            Untagged::Status { code: Some(code), .. } if code.name == "UIDVALIDITY" => {
+            Untagged::Status {
+                code: Some(code), ..
+            } if code.name == "UIDVALIDITY" => {
                 validity.insert(index, code.arguments.parse().unwrap_or(0));
             }
             _ => {}
@@ -168,7 +196,11 @@ pub(super) async fn survey(
         entries.sort_unstable_by_key(|entry| entry.uid);
         entries.dedup_by_key(|entry| entry.uid);
         let partial = fetch.contains("CHANGEDSINCE");
-        folder.entries = if partial { Entries::Changed(entries) } else { Entries::All(entries) };
+        folder.entries = if partial {
+            Entries::Changed(entries)
+        } else {
+            Entries::All(entries)
+        };
     }
     Ok(folders)
 }

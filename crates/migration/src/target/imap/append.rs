@@ -11,11 +11,7 @@ const GATHER: usize = 256 * 1024;
 
 impl ImapTarget {
     /// Sends one APPEND; the answer is read later.
-    pub(super) async fn send_batch(
-        &mut self,
-        name: &str,
-        batch: &[Item],
-    ) -> Result<(), ImapError> {
+    pub(super) async fn send_batch(&mut self, name: &str, batch: &[Item]) -> Result<(), ImapError> {
         let session = self.session().await?;
         let plus = session.capabilities().literal_plus();
         let tag = session.tag();
@@ -39,15 +35,24 @@ impl ImapTarget {
             session.send_bytes(&pending).await?;
             session.flush().await?;
         }
-        self.in_flight.push_back(Flight { tag, count: batch.len(), early });
+        self.in_flight.push_back(Flight {
+            tag,
+            count: batch.len(),
+            early,
+        });
         Ok(())
     }
 }
 
 fn item_head(item: &Item, plus: bool) -> String {
-    let date = item.date.map_or(String::new(), |date| format!(" \"{}\"", date.to_imap()));
+    let date = item
+        .date
+        .map_or(String::new(), |date| format!(" \"{}\"", date.to_imap()));
     let plus = if plus { "+" } else { "" };
-    format!(" ({}){date} {{{}{plus}}}\r\n", item.flags, item.payload.size)
+    format!(
+        " ({}){date} {{{}{plus}}}\r\n",
+        item.flags, item.payload.size
+    )
 }
 
 async fn send_body(
@@ -79,8 +84,18 @@ async fn wait_for_go(session: &mut Session, wanted: &str) -> Result<Option<Compl
     loop {
         match session.next(&BodySink::HashOnly).await? {
             Response::Continue => return Ok(None),
-            Response::Tagged { tag, status, code, text } if tag == wanted => {
-                return Ok(Some(Completion { tag, status, code, text }));
+            Response::Tagged {
+                tag,
+                status,
+                code,
+                text,
+            } if tag == wanted => {
+                return Ok(Some(Completion {
+                    tag,
+                    status,
+                    code,
+                    text,
+                }));
             }
             Response::Tagged { tag, .. } => {
                 return Err(session.protocol(format!("{tag} ended out of turn")));
@@ -99,8 +114,14 @@ pub(super) fn ack(done: &Completion, count: usize) -> Ack {
             .and_then(|(_, set)| expand(set, count));
         return Ack::Stored(uids);
     }
-    let code = done.code.as_ref().map_or(String::new(), |code| code.name.clone());
-    Ack::Refused { code, said: crate::imap::said(done) }
+    let code = done
+        .code
+        .as_ref()
+        .map_or(String::new(), |code| code.name.clone());
+    Ack::Refused {
+        code,
+        said: crate::imap::said(done),
+    }
 }
 
 /// Expands `3:5,9` when it holds exactly `count` UIDs.

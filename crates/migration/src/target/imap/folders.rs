@@ -29,9 +29,9 @@ pub(super) async fn prepare(
     let ended = pipeline(session, &commands, |index, untagged| {
         if let Untagged::MailboxStatus(state) = untagged {
             // The name is taken from the command: servers may write it another way.
-            let name = names.iter().find(|name| {
-                commands[index].starts_with(&format!("STATUS {} ", quote(name)))
-            });
+            let name = names
+                .iter()
+                .find(|name| commands[index].starts_with(&format!("STATUS {} ", quote(name))));
             if let Some(name) = name {
                 states.insert(name.clone(), state);
             }
@@ -47,17 +47,26 @@ pub(super) async fn prepare(
     Ok(names
         .iter()
         .map(|name| {
-            states.get(name).map(|state| target_folder(name, state)).ok_or_else(|| {
-                let create = format!("CREATE {}", quote(name));
-                refusals.get(create.as_str()).cloned().unwrap_or_else(|| "no STATUS".to_owned())
-            })
+            states
+                .get(name)
+                .map(|state| target_folder(name, state))
+                .ok_or_else(|| {
+                    let create = format!("CREATE {}", quote(name));
+                    refusals
+                        .get(create.as_str())
+                        .cloned()
+                        .unwrap_or_else(|| "no STATUS".to_owned())
+                })
         })
         .collect())
 }
 
 fn choose_names(listing: &Listing, wanted: &[WantedFolder]) -> Vec<String> {
-    let mut taken: HashSet<String> =
-        wanted.iter().filter_map(|folder| folder.name.as_ref()).map(|n| n.to_lowercase()).collect();
+    let mut taken: HashSet<String> = wanted
+        .iter()
+        .filter_map(|folder| folder.name.as_ref())
+        .map(|n| n.to_lowercase())
+        .collect();
     wanted
         .iter()
         .map(|folder| match &folder.name {

@@ -23,6 +23,24 @@ const MULTIAPPEND: usize = 128;
 /// Messages in flight when each is its own APPEND.
 const SINGLE_WINDOW: usize = 64;
 
+/// Repeats what may be repeated, on a new connection, a bounded number of times.
+macro_rules! retrying {
+    ($target:ident, $operation:expr) => {{
+        let mut attempt = 0;
+        loop {
+            match $operation {
+                Err(error) if error.is_transient() && attempt + 1 < $target.backoff.tries => {
+                    tracing::warn!(%error, attempt, "target_retry");
+                    $target.session = None;
+                    tokio::time::sleep($target.backoff.pause(attempt)).await;
+                    attempt += 1;
+                }
+                ended => break ended.map_err(EndpointError::from),
+            }
+        }
+    }};
+}
+
 /// An IMAP target.
 pub struct ImapTarget {
     endpoint: Endpoint,
@@ -63,7 +81,20 @@ impl ImapTarget {
     }
 
     fn has(&self, capability: &str) -> bool {
-        self.session.as_ref().is_some_and(|session| session.capabilities().has(capability))
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.capabilities().has(capability))
+    }
+
+    async fn prepare_folders(
+        &mut self,
+        wanted: &[WantedFolder],
+    ) -> Result<Vec<Result<TargetFolder, String>>, ImapError> {
+        folders::prepare(self.session().await?, wanted).await
+    }
+
+    async fn state_of(&mut self, name: &str) -> Result<TargetFolder, ImapError> {
+        folders::state(self.session().await?, name).await
     }
 
     async fn change_flags_of(
@@ -72,7 +103,9 @@ impl ImapTarget {
         changes: &[FlagChange],
     ) -> Result<(), ImapError> {
         let session = self.session().await?;
-        let done = session.run(&format!("SELECT {}", quote(name)), |_| {}).await?;
+        let done = session
+            .run(&format!("SELECT {}", quote(name)), |_| {})
+            .await?;
         if done.status != Status::Ok {
             return Err(session.refused("SELECT", &done));
         }
@@ -80,7 +113,10 @@ impl ImapTarget {
         for change in changes {
             for (sign, flags) in [('+', &change.add), ('-', &change.remove)] {
                 if !flags.is_empty() {
-                    commands.push(format!("UID STORE {} {sign}FLAGS.SILENT ({flags})", change.uid));
+                    commands.push(format!(
+                        "UID STORE {} {sign}FLAGS.SILENT ({flags})",
+                        change.uid
+                    ));
                 }
             }
         }
@@ -114,7 +150,9 @@ impl ImapTarget {
         wanted: impl Fn(Uid) -> bool,
     ) -> Result<Vec<Held>, ImapError> {
         let session = self.session().await?;
-        let done = session.run(&format!("EXAMINE {}", quote(name)), |_| {}).await?;
+        let done = session
+            .run(&format!("EXAMINE {}", quote(name)), |_| {})
+            .await?;
         if done.status != Status::Ok {
             return Err(session.refused("EXAMINE", &done));
         }
@@ -154,8 +192,18 @@ impl ImapTarget {
             Some(done) => done,
             None => loop {
                 match session.next(&BodySink::HashOnly).await? {
-                    Response::Tagged { tag, status, code, text } if tag == flight.tag => {
-                        break Completion { tag, status, code, text };
+                    Response::Tagged {
+                        tag,
+                        status,
+                        code,
+                        text,
+                    } if tag == flight.tag => {
+                        break Completion {
+                            tag,
+                            status,
+                            code,
+                            text,
+                        };
                     }
                     Response::Tagged { tag, .. } => {
                         return Err(session.protocol(format!("{tag} ended out of turn")));
@@ -173,19 +221,14 @@ impl Target for ImapTarget {
         &'a mut self,
         wanted: &'a [WantedFolder],
     ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>> {
-        async move {
-            let session = self.session().await?;
-            folders::prepare(session, wanted).await.map_err(EndpointError::from)
-        }
-        .boxed()
+        async move { retrying!(self, self.prepare_folders(wanted).await) }.boxed()
     }
 
-    fn state<'a>(&'a mut self, name: &'a str) -> BoxFuture<'a, Result<TargetFolder, EndpointError>> {
-        async move {
-            let session = self.session().await?;
-            folders::state(session, name).await.map_err(EndpointError::from)
-        }
-        .boxed()
+    fn state<'a>(
+        &'a mut self,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<TargetFolder, EndpointError>> {
+        async move { retrying!(self, self.state_of(name).await) }.boxed()
     }
 
     fn read_above<'a>(
@@ -197,7 +240,7 @@ impl Target for ImapTarget {
             let set = format!("{}:*", above.saturating_add(1));
             // `n:*` names the last message even when its UID is below n.
             let wanted = |uid| uid > above;
-            self.read_back(name, &set, wanted).await.map_err(EndpointError::from)
+            retrying!(self, self.read_back(name, &set, wanted).await)
         }
         .boxed()
     }
@@ -210,7 +253,7 @@ impl Target for ImapTarget {
         async move {
             let set = crate::source::imap::uid_set(uids);
             let wanted = |uid| uids.binary_search(&uid).is_ok();
-            self.read_back(name, &set, wanted).await.map_err(EndpointError::from)
+            retrying!(self, self.read_back(name, &set, wanted).await)
         }
         .boxed()
     }
@@ -220,7 +263,12 @@ impl Target for ImapTarget {
         name: &'a str,
         batch: &'a [Item],
     ) -> BoxFuture<'a, Result<(), EndpointError>> {
-        async move { self.send_batch(name, batch).await.map_err(EndpointError::from) }.boxed()
+        async move {
+            self.send_batch(name, batch)
+                .await
+                .map_err(EndpointError::from)
+        }
+        .boxed()
     }
 
     fn acknowledge(&mut self) -> BoxFuture<'_, Result<Ack, EndpointError>> {
@@ -236,7 +284,11 @@ impl Target for ImapTarget {
     }
 
     fn batch_limit(&self) -> usize {
-        if self.has("MULTIAPPEND") { MULTIAPPEND } else { 1 }
+        if self.has("MULTIAPPEND") {
+            MULTIAPPEND
+        } else {
+            1
+        }
     }
 
     fn change_flags<'a>(
@@ -244,8 +296,7 @@ impl Target for ImapTarget {
         name: &'a str,
         changes: &'a [FlagChange],
     ) -> BoxFuture<'a, Result<(), EndpointError>> {
-        async move { self.change_flags_of(name, changes).await.map_err(EndpointError::from) }
-            .boxed()
+        async move { retrying!(self, self.change_flags_of(name, changes).await) }.boxed()
     }
 
     fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>> {
