@@ -127,9 +127,13 @@ pub struct SetPassword {
 
 /// A password that was set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PasswordSet {
     /// Whose it is.
     pub address: String,
+    /// Whether the agent's open sessions were ended; when not, they and the former password may last
+    /// until the mail server answers again or forgets them.
+    pub sessions_ended: bool,
     /// The password when the platform made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
@@ -143,6 +147,9 @@ pub struct RemovedAgent {
     pub address: String,
     /// Whether the mail is still on the tenant's volume.
     pub mailbox_kept: bool,
+    /// Whether the agent's open sessions were ended; when not, they and the former password may last
+    /// until the mail server answers again or forgets them.
+    pub sessions_ended: bool,
 }
 
 /// What a tenant may take and takes.

@@ -19,6 +19,7 @@ use super::{
     authorize::Resource,
     error::ApiError,
     extract::Body,
+    mailstore::MailStore,
     new_agent::{self, Candidate, Flaw},
     passwords::{self, Chosen},
     state::Platform,
@@ -92,14 +93,14 @@ pub async fn import(
     let candidates = new_agent::check_all(&new, &tenant.object.spec.domains, limits, &taken)
         .map_err(ApiError::bad_lines)?;
     // Asked before the hashes, which take time; the transaction asks again.
-    let used = present
+    let present_agents = present
         .iter()
         .filter(|a| a.kind == AgentKind::Agent)
         .count() as u64;
-    if used + candidates.len() as u64 > u64::from(limits.agents) {
+    if present_agents + candidates.len() as u64 > u64::from(limits.agents) {
         return Err(StoreError::LimitReached {
             limit: limits.agents.into(),
-            used,
+            used: present_agents,
             requested: candidates.len() as u64,
         }
         .into());
@@ -162,6 +163,7 @@ pub async fn set_password(
             .await?;
     }
     Ok(Json(PasswordSet {
+        sessions_ended: forget(&platform, &tenant, &address).await,
         address: address.to_string(),
         password: chosen.shown(),
     }))
@@ -179,9 +181,31 @@ pub async fn remove(
     let address = parse(&address)?;
     tenant.store.agent_remove(&address, &tenant.actor).await?;
     Ok(Json(RemovedAgent {
+        sessions_ended: forget(&platform, &tenant, &address).await,
         address: address.to_string(),
         mailbox_kept: true,
     }))
+}
+
+/// Ends the agent's sessions; the caller is told when that failed, since the change itself stands.
+async fn forget(platform: &Platform, tenant: &Tenant, address: &EmailAddress) -> bool {
+    let region_ca_pem = platform.material.borrow().region_ca_pem.clone();
+    let mail = MailStore {
+        namespace: &tenant.namespace,
+        region_ca_pem: &region_ca_pem,
+    };
+    match mail.forget(&platform.kube, &address.to_string()).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(
+                namespace = %tenant.namespace,
+                %error,
+                source = ?std::error::Error::source(&error),
+                "open sessions of an agent were not ended"
+            );
+            false
+        }
+    }
 }
 
 /// Refuses new agents in a space that ends.

@@ -1,4 +1,5 @@
-//! What mailboxes hold, asked of the tenant's Dovecot over its HTTP administration, with TLS.
+//! The tenant's Dovecot over its HTTP administration, with TLS: what mailboxes hold, and the end of
+//! sessions.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,6 +12,7 @@ use kube::{Api, Client};
 use melouvert_domain::NamespaceName;
 use rustls_pki_types::{InvalidDnsNameError, ServerName};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -66,27 +68,119 @@ pub enum MailStoreError {
     /// The answer is not what Dovecot documents.
     #[error("failed to understand the mail server's answer")]
     Json(#[from] serde_json::Error),
+    /// A command failed.
+    #[error("the mail server refused {command}: {why}")]
+    Refused {
+        /// Which.
+        command: String,
+        /// Its own words.
+        why: String,
+    },
     /// No answer in time.
     #[error("the mail server took more than {} s", PATIENCE.as_secs())]
     Slow,
 }
 
-/// What each of `addresses` holds; one that Dovecot does not know is absent from the answer.
-pub async fn usage(
-    kube: &Client,
-    namespace: &NamespaceName,
-    region_ca_pem: &str,
-    addresses: &[String],
-) -> Result<BTreeMap<String, Usage>, MailStoreError> {
-    let secret = Api::<Secret>::namespaced(kube.clone(), namespace.as_str())
-        .get(SECRET)
-        .await
-        .map_err(MailStoreError::Secret)?;
-    let key = key(secret).ok_or(MailStoreError::NoKey)?;
-    let asked = ask(namespace, region_ca_pem, &key, addresses);
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .unwrap_or(Err(MailStoreError::Slow))
+/// A tenant's mail server as its administrator reaches it.
+#[derive(Debug, Clone, Copy)]
+pub struct MailStore<'a> {
+    /// The tenant.
+    pub namespace: &'a NamespaceName,
+    /// The authority of its certificate, PEM.
+    pub region_ca_pem: &'a str,
+}
+
+impl MailStore<'_> {
+    /// What each of `addresses` holds; one that Dovecot does not know is absent from the answer.
+    pub async fn usage(
+        &self,
+        kube: &Client,
+        addresses: &[String],
+    ) -> Result<BTreeMap<String, Usage>, MailStoreError> {
+        let commands: Vec<Value> = addresses
+            .iter()
+            .enumerate()
+            .map(|(place, address)| json!(["quotaGet", { "user": address }, place.to_string()]))
+            .collect();
+        Ok(usage(&self.run(kube, &commands).await?, addresses))
+    }
+
+    /// Ends the agent's sessions and forgets the password that Dovecot remembers.
+    pub async fn forget(&self, kube: &Client, address: &str) -> Result<(), MailStoreError> {
+        let commands = [
+            json!(["authCacheFlush", { "user": [address] }, FLUSH]),
+            json!(["kick", { "mask": [address] }, "kick"]),
+        ];
+        let answers = self.run(kube, &commands).await?;
+        match answers.into_iter().find(|answer| refused(answer)) {
+            None => Ok(()),
+            Some(Answer(_, why, tag)) => Err(MailStoreError::Refused {
+                command: tag,
+                why: why.to_string(),
+            }),
+        }
+    }
+
+    async fn run(&self, kube: &Client, commands: &[Value]) -> Result<Vec<Answer>, MailStoreError> {
+        let asked = async {
+            let secret = Api::<Secret>::namespaced(kube.clone(), self.namespace.as_str())
+                .get(SECRET)
+                .await
+                .map_err(MailStoreError::Secret)?;
+            let key = key(secret).ok_or(MailStoreError::NoKey)?;
+            self.ask(&key, commands).await
+        };
+        tokio::time::timeout(PATIENCE, asked)
+            .await
+            .unwrap_or(Err(MailStoreError::Slow))
+    }
+
+    async fn ask(
+        &self,
+        key: &SecretString,
+        commands: &[Value],
+    ) -> Result<Vec<Answer>, MailStoreError> {
+        let host = format!("mail.{}.svc.cluster.local", self.namespace);
+        let connector = TlsConnector::from(tls::client_config(self.region_ca_pem)?);
+        let stream = TcpStream::connect((host.as_str(), PORT))
+            .await
+            .map_err(MailStoreError::Connect)?;
+        let name = ServerName::try_from(host.clone())?;
+        let stream = connector
+            .connect(name, stream)
+            .await
+            .map_err(MailStoreError::Connect)?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(connection);
+        let mut answers = Vec::new();
+        for batch in commands.chunks(BATCH) {
+            sender.ready().await?;
+            let response = sender.send_request(request(&host, key, batch)).await?;
+            if response.status() != StatusCode::OK {
+                return Err(MailStoreError::Status(response.status()));
+            }
+            let body = Limited::new(response.into_body(), ANSWER_MAX)
+                .collect()
+                .await
+                .map_err(|error| MailStoreError::Body(error.to_string()))?
+                .to_bytes();
+            answers.extend(serde_json::from_slice::<Vec<Answer>>(&body)?);
+        }
+        drop(sender);
+        driver.abort();
+        Ok(answers)
+    }
+}
+
+/// `["doveadmResponse" | "error", what, tag]`.
+#[derive(Debug, Deserialize)]
+struct Answer(String, Value, String);
+
+const FLUSH: &str = "flush";
+
+/// Whether a command failed; nobody to kick is what was wanted.
+fn refused(Answer(kind, _, tag): &Answer) -> bool {
+    kind == "error" && tag == FLUSH
 }
 
 fn key(secret: Secret) -> Option<SecretString> {
@@ -94,52 +188,11 @@ fn key(secret: Secret) -> Option<SecretString> {
     String::from_utf8(bytes).ok().map(|text| text.trim().into())
 }
 
-async fn ask(
-    namespace: &NamespaceName,
-    region_ca_pem: &str,
-    key: &SecretString,
-    addresses: &[String],
-) -> Result<BTreeMap<String, Usage>, MailStoreError> {
-    let host = format!("mail.{namespace}.svc.cluster.local");
-    let connector = TlsConnector::from(tls::client_config(region_ca_pem)?);
-    let stream = TcpStream::connect((host.as_str(), PORT))
-        .await
-        .map_err(MailStoreError::Connect)?;
-    let name = ServerName::try_from(host.clone())?;
-    let stream = connector
-        .connect(name, stream)
-        .await
-        .map_err(MailStoreError::Connect)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
-    let mut all = BTreeMap::new();
-    for batch in addresses.chunks(BATCH) {
-        let request = request(&host, key, batch);
-        sender.ready().await?;
-        let response = sender.send_request(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(MailStoreError::Status(response.status()));
-        }
-        let body = Limited::new(response.into_body(), ANSWER_MAX)
-            .collect()
-            .await
-            .map_err(|error| MailStoreError::Body(error.to_string()))?
-            .to_bytes();
-        all.extend(parse(&body, batch)?);
-    }
-    drop(sender);
-    driver.abort();
-    Ok(all)
-}
-
-fn request(host: &str, key: &SecretString, addresses: &[String]) -> Request<Full<Bytes>> {
-    let commands: Vec<Value> = addresses
-        .iter()
-        .enumerate()
-        .map(|(place, address)| json!(["quotaGet", { "user": address }, place.to_string()]))
-        .collect();
+fn request(host: &str, key: &SecretString, commands: &[Value]) -> Request<Full<Bytes>> {
     let token = STANDARD.encode(key.expose_secret());
-    let mut request = Request::new(Full::new(Bytes::from(Value::from(commands).to_string())));
+    let mut request = Request::new(Full::new(Bytes::from(
+        Value::from(commands.to_vec()).to_string(),
+    )));
     *request.method_mut() = hyper::Method::POST;
     *request.uri_mut() = hyper::Uri::from_static("/doveadm/v1");
     let headers = request.headers_mut();
@@ -157,12 +210,11 @@ fn request(host: &str, key: &SecretString, addresses: &[String]) -> Request<Full
     request
 }
 
-/// Reads `[["doveadmResponse", [{"type": "STORAGE", "value": "12", …}, …], "0"], …]`; storage is in
-/// KiB. An `["error", …]` is a mailbox that Dovecot cannot tell about.
-fn parse(body: &[u8], addresses: &[String]) -> Result<BTreeMap<String, Usage>, serde_json::Error> {
-    let answers: Vec<(String, Value, String)> = serde_json::from_slice(body)?;
+/// Reads `["doveadmResponse", [{"type": "STORAGE", "value": "12", …}, …], "0"]`; storage is in KiB.
+/// An `["error", …]` is a mailbox that Dovecot cannot tell about.
+fn usage(answers: &[Answer], addresses: &[String]) -> BTreeMap<String, Usage> {
     let mut all = BTreeMap::new();
-    for (kind, answer, tag) in answers {
+    for Answer(kind, answer, tag) in answers {
         let address = tag.parse::<usize>().ok().and_then(|tag| addresses.get(tag));
         let (Some(address), "doveadmResponse") = (address, kind.as_str()) else {
             continue;
@@ -182,7 +234,7 @@ fn parse(body: &[u8], addresses: &[String]) -> Result<BTreeMap<String, Usage>, s
             all.insert(address.clone(), usage);
         }
     }
-    Ok(all)
+    all
 }
 
 /// A figure, which Dovecot writes as a text or a number by version.
@@ -203,7 +255,8 @@ mod tests {
             "ghost@caen.example".to_owned(),
             "jeanne@caen.example".to_owned(),
         ];
-        let usage = parse(body, &addresses).unwrap();
+        let answers: Vec<Answer> = serde_json::from_slice(body).unwrap();
+        let usage = usage(&answers, &addresses);
         assert_eq!(
             usage.into_iter().collect::<Vec<_>>(),
             [(
@@ -214,17 +267,22 @@ mod tests {
                 }
             )]
         );
-        assert!(parse(b"<html>", &addresses).is_err());
+    }
+
+    #[test]
+    fn nobody_to_kick_is_no_failure() {
+        let answer =
+            |kind: &str, tag: &str| Answer(kind.into(), json!({"exitCode": 68}), tag.into());
+        assert!(!refused(&answer("error", "kick")));
+        assert!(refused(&answer("error", FLUSH)));
+        assert!(!refused(&answer("doveadmResponse", FLUSH)));
     }
 
     #[test]
     fn the_key_travels_as_dovecot_wants_it_and_is_marked_secret() {
         let key = SecretString::from("k");
-        let request = request(
-            "mail.col-211401187.svc.cluster.local",
-            &key,
-            &["a@b.fr".into()],
-        );
+        let commands = [json!(["reload", {}, "0"])];
+        let request = request("mail.col-211401187.svc.cluster.local", &key, &commands);
         let value = &request.headers()[header::AUTHORIZATION];
         assert_eq!(value, "X-Dovecot-API aw==");
         assert!(value.is_sensitive());

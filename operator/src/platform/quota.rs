@@ -13,7 +13,7 @@ use super::{
     authenticate::User,
     authorize::Resource,
     error::ApiError,
-    mailstore::{self, Usage},
+    mailstore::{MailStore, Usage},
     state::Platform,
     tenant::Limits,
 };
@@ -32,8 +32,12 @@ pub async fn get(
     let limits = tenant.limits()?;
     let agents = tenant.store.agents().await?;
     let addresses: Vec<String> = agents.iter().map(|a| a.address.to_string()).collect();
-    let region_ca = platform.material.borrow().region_ca_pem.clone();
-    let usage = mailstore::usage(&platform.kube, &tenant.namespace, &region_ca, &addresses).await;
+    let region_ca_pem = platform.material.borrow().region_ca_pem.clone();
+    let mail = MailStore {
+        namespace: &tenant.namespace,
+        region_ca_pem: &region_ca_pem,
+    };
+    let usage = mail.usage(&platform.kube, &addresses).await;
     let (usage, unknown) = match usage {
         Ok(usage) => (Some(usage), None),
         Err(error) => {

@@ -3,7 +3,7 @@
 use hyper::Method;
 use melouvert_api::wire::{PasswordSet, SetPassword};
 
-use super::{secret, tenant};
+use super::{secret, sheet, tenant};
 use crate::{errors::CliError, globals::Context, platform::PlatformClient, text::text};
 
 /// Arguments of `melouvert agent passwd`.
@@ -35,6 +35,9 @@ impl Args {
             .await?
             .call(Method::PUT, &path, &SetPassword { password }, &doing)
             .await?;
+        if !set.sessions_ended {
+            context.note(&sheet::sessions_open(&address));
+        }
         context.printer.one(&set, &set.address, |lang| {
             let text = match &set.password {
                 Some(password) => {

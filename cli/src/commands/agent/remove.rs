@@ -6,7 +6,7 @@ use hyper::Method;
 use melouvert_api::wire::RemovedAgent;
 use melouvert_domain::EmailAddress;
 
-use super::tenant;
+use super::{sheet, tenant};
 use crate::{errors::CliError, globals::Context, platform::PlatformClient, text::text};
 
 /// Arguments of `melouvert agent remove`.
@@ -37,6 +37,9 @@ impl Args {
             .await?
             .call(Method::DELETE, &path, &(), &doing)
             .await?;
+        if !removed.sessions_ended {
+            context.note(&sheet::sessions_open(&address));
+        }
         context.printer.one(&removed, &removed.address, |lang| {
             let text = if removed.mailbox_kept {
                 text!(

@@ -3,7 +3,12 @@
 use bytesize::ByteSize;
 use melouvert_api::wire::{AddedAgent, Agent, Password};
 
-use crate::{printer::Row, text::Lang};
+use melouvert_domain::EmailAddress;
+
+use crate::{
+    printer::Row,
+    text::{Lang, Text, text},
+};
 
 /// A size for people, e.g. `2.0 GiB`.
 pub fn size(bytes: u64) -> String {
@@ -61,6 +66,14 @@ impl Row for AddedAgent {
     fn name(&self) -> String {
         self.agent.address.clone()
     }
+}
+
+/// The mail server could not be told to end the sessions.
+pub fn sessions_open(address: &EmailAddress) -> Text {
+    text!(
+        "Attention : le serveur de messagerie n'a pas confirmé la fin des sessions de {address} ; elles peuvent durer",
+        "Beware: the mail server did not confirm the end of the sessions of {address}; they may last"
+    )
 }
 
 /// A password that the platform made, or that the person knows already.
