@@ -92,6 +92,8 @@ pub struct CliError {
     pub remedy: Option<Text>,
     /// The technical cause, shown on one line.
     pub cause: Option<String>,
+    /// An exit code of its own, e.g. the migration engine's.
+    exit: Option<u8>,
 }
 
 impl CliError {
@@ -102,6 +104,7 @@ impl CliError {
             message,
             remedy: None,
             cause: None,
+            exit: None,
         }
     }
 
@@ -127,6 +130,18 @@ impl CliError {
     pub fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
         self.cause = Some(chain(error));
         self
+    }
+
+    /// Ends the process with another code than the kind's.
+    #[must_use]
+    pub fn exit(mut self, code: u8) -> Self {
+        self.exit = Some(code);
+        self
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        self.exit.unwrap_or(self.kind.exit_code())
     }
 
     /// The message, cause and remedy, ready for stderr.

@@ -13,6 +13,7 @@ pub mod collectivity;
 pub mod completion;
 pub mod doctor;
 pub mod journal;
+pub mod migrate;
 pub mod quota;
 
 /// The commands.
@@ -37,6 +38,9 @@ pub enum Command {
     ///
     /// Fails when a check fails. What your rights do not allow to see is marked "not verifiable".
     Doctor,
+    /// Move mailboxes from an old server, with a proof
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     /// Print a completion script for a shell
     Completion(completion::Args),
 }
@@ -48,6 +52,7 @@ pub const FRENCH: &[&[French]] = &[
     collectivity::FRENCH,
     completion::FRENCH,
     doctor::FRENCH,
+    migrate::FRENCH,
     journal::FRENCH,
     quota::FRENCH,
 ];
@@ -62,6 +67,7 @@ impl Command {
             Self::Journal(command) => command.run(context).await,
             Self::Cert(command) => command.run(context).await,
             Self::Doctor => doctor::run(context).await,
+            Self::Migrate(command) => command.run(context).await,
             Self::Completion(args) => args.run(context),
         }
     }

@@ -11,6 +11,7 @@ mod show;
 mod turn;
 mod wait;
 
+pub use change::FIELD_MANAGER;
 pub use list::all;
 pub use sheet::instant;
 

@@ -1,0 +1,302 @@
+//! `melouvert migrate worker`: one run of the engine, in the Job of a migration.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use hyper::Method;
+use melouvert_api::wire::{PutProgress, PutReport};
+use melouvert_migration::{
+    Account, Endpoint, Options, Outcome, Report,
+    imap::{ImapError, Security},
+};
+use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{accounts, seal, tally};
+use crate::{
+    errors::{CliError, Kind},
+    platform::PlatformClient,
+    text::text,
+};
+
+/// Between two reports of progress.
+const BEAT: Duration = Duration::from_secs(3);
+/// Waits between attempts to hand over the proof: about a minute in all.
+const ATTEMPTS: [u64; 6] = [1, 2, 4, 8, 16, 32];
+
+/// Arguments of `melouvert migrate worker`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The accounts, a CSV file
+    #[arg(long, value_name = "FILE")]
+    accounts: PathBuf,
+    /// The old server
+    #[arg(long, value_name = "HOST")]
+    source_host: String,
+    /// Its port
+    #[arg(long, value_name = "PORT")]
+    source_port: u16,
+    /// The PEM of the old server's authority
+    #[arg(long, value_name = "FILE")]
+    source_ca: Option<PathBuf>,
+    /// The old server has no TLS
+    #[arg(long)]
+    allow_cleartext: bool,
+    /// The server of the space, host:port
+    #[arg(long, value_name = "HOST:PORT")]
+    target: String,
+    /// The PEM of the space's authority
+    #[arg(long, value_name = "FILE")]
+    target_ca: PathBuf,
+    /// The folder of the journal that makes the copy resumable
+    #[arg(long, value_name = "FOLDER")]
+    state: PathBuf,
+    /// How many accounts are copied at once
+    #[arg(long, value_name = "NUMBER")]
+    jobs: u32,
+    /// The URL of the platform API
+    #[arg(long, value_name = "URL")]
+    api: String,
+    /// The PEM of the platform's authority
+    #[arg(long, value_name = "FILE")]
+    api_ca: PathBuf,
+    /// The Job's token
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// The SIREN of the collectivity
+    #[arg(long, value_name = "SIREN")]
+    siren: String,
+    /// The name of the migration
+    #[arg(long, value_name = "MIGRATION")]
+    name: String,
+    /// The number of the run
+    #[arg(long, value_name = "NUMBER")]
+    run: u32,
+}
+
+impl Args {
+    /// Copies, tells the platform, and ends with the engine's exit code.
+    pub async fn run(&self) -> Result<(), CliError> {
+        let accounts = self.accounts()?;
+        let tally = Arc::new(tally::Tally::new(accounts.len() as u64));
+        let stop = stop_on_signal()?;
+        let options = Options {
+            jobs: self.jobs as usize,
+            ..Options::default()
+        };
+        let progress = Arc::clone(&tally);
+        let engine = melouvert_migration::run(accounts, &self.state, &options, progress, stop);
+        let report = tokio::select! {
+            report = engine => report,
+            never = self.tell_progress(&tally) => match never {},
+        };
+        self.hand_over(&report).await?;
+        ended(report.outcome)
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, CliError> {
+        let bytes = read(&self.accounts)?;
+        let source = if self.allow_cleartext {
+            Security::Cleartext
+        } else {
+            Security::tls(self.source_ca.as_deref()).map_err(|error| no_tls(&error))?
+        };
+        let target = Security::tls(Some(&self.target_ca)).map_err(|error| no_tls(&error))?;
+        let target_place = self.target.rsplit_once(':');
+        let (target_host, target_port) = target_place
+            .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
+            .ok_or_else(|| {
+                let given = &self.target;
+                CliError::usage(text!(
+                    "--target « {given} » : attendu hôte:port",
+                    "--target {given:?}: expected host:port"
+                ))
+            })?;
+        let scheme = if self.allow_cleartext {
+            "imap"
+        } else {
+            "imaps"
+        };
+        let endpoint = |scheme: &str,
+                        host: &str,
+                        port,
+                        security: &Security,
+                        user: String,
+                        password: SecretString| Endpoint {
+            url: format!("{scheme}://{host}:{port}"),
+            host: host.to_owned(),
+            port,
+            security: security.clone(),
+            user,
+            password,
+        };
+        Ok(accounts::parse(&bytes, None)?
+            .into_iter()
+            .map(|line| Account {
+                source: endpoint(
+                    scheme,
+                    &self.source_host,
+                    self.source_port,
+                    &source,
+                    line.source_user,
+                    line.source_password,
+                ),
+                target: endpoint(
+                    "imaps",
+                    target_host,
+                    target_port,
+                    &target,
+                    line.target_user.to_string(),
+                    line.target_password,
+                ),
+            })
+            .collect())
+    }
+
+    /// Tells the platform where the run stands, over and over; what it misses once, the next says.
+    async fn tell_progress(&self, tally: &tally::Tally) -> std::convert::Infallible {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut told = None;
+        loop {
+            beat.tick().await;
+            let counts = tally.counts();
+            if told.as_ref() == Some(&counts) {
+                continue;
+            }
+            match self.put_progress(counts.clone()).await {
+                Ok(()) => told = Some(counts),
+                Err(error) => tracing::warn!(%error, cause = error.cause, "progress was not told"),
+            }
+        }
+    }
+
+    async fn put_progress(
+        &self,
+        (accounts, messages): (
+            melouvert_api::migration::AccountCounts,
+            melouvert_api::migration::MessageCounts,
+        ),
+    ) -> Result<(), CliError> {
+        let body = PutProgress {
+            run: self.run,
+            accounts,
+            messages,
+        };
+        let doing = text!("annoncer l'avancement", "tell the progress");
+        let path = self.path("progress");
+        self.connect()
+            .await?
+            .tell(Method::PUT, &path, &body, &doing)
+            .await
+            .map(drop)
+    }
+
+    async fn put_report(&self, body: &PutReport) -> Result<(), CliError> {
+        let doing = text!("remettre la preuve", "hand over the proof");
+        self.connect()
+            .await?
+            .tell(Method::PUT, &self.path("report"), body, &doing)
+            .await
+            .map(drop)
+    }
+
+    /// A fresh connection: tokens are replaced while a long run goes.
+    async fn connect(&self) -> Result<PlatformClient, CliError> {
+        let token = String::from_utf8(read(&self.token_file)?).map_err(|error| {
+            CliError::usage(text!("jeton illisible", "unreadable token")).caused_by(&error)
+        })?;
+        PlatformClient::direct(&self.api, &read(&self.api_ca)?, &SecretString::from(token)).await
+    }
+
+    fn path(&self, what: &str) -> String {
+        format!("/v1/tenants/{}/migrations/{}/{what}", self.siren, self.name)
+    }
+
+    /// A run without its proof has not ended: the Job then starts again and finds all copied.
+    async fn hand_over(&self, report: &Report) -> Result<(), CliError> {
+        let value = serde_json::to_value(report).map_err(|error| {
+            CliError::failure(text!(
+                "preuve impossible à écrire",
+                "failed to write the proof"
+            ))
+            .caused_by(&error)
+        })?;
+        let body = PutReport {
+            run: self.run,
+            hash: seal::hash(&value),
+            report: value,
+        };
+        let counts = tally::of_report(report);
+        for wait in ATTEMPTS {
+            let told = async {
+                self.put_progress(counts.clone()).await?;
+                self.put_report(&body).await
+            };
+            match told.await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind == Kind::Unavailable => {
+                    tracing::warn!(%error, cause = error.cause, "the platform does not answer yet");
+                    tokio::time::sleep(Duration::from_secs(wait)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.put_report(&body).await
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| {
+        let shown = path.display();
+        CliError::usage(text!("{shown} illisible", "{shown} is unreadable")).caused_by(&error)
+    })
+}
+
+fn no_tls(error: &ImapError) -> CliError {
+    CliError::usage(text!(
+        "certificat d'autorité inutilisable",
+        "unusable authority certificate"
+    ))
+    .caused_by(error)
+}
+
+/// Ends the run after the batches in flight when Kubernetes asks for it.
+fn stop_on_signal() -> Result<CancellationToken, CliError> {
+    let mut signals = signal(SignalKind::terminate()).map_err(|error| {
+        CliError::failure(text!("signaux indisponibles", "signals are unavailable"))
+            .caused_by(&error)
+    })?;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        signals.recv().await;
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+fn ended(outcome: Outcome) -> Result<(), CliError> {
+    let (kind, message) = match outcome {
+        Outcome::Complete => return Ok(()),
+        Outcome::Partial => (
+            Kind::Partial,
+            text!(
+                "des éléments manquent : voyez la preuve",
+                "some items are absent: see the proof"
+            ),
+        ),
+        Outcome::Failed => (
+            Kind::Failure,
+            text!(
+                "aucun compte n'a pu être copié : voyez la preuve",
+                "no account could be copied: see the proof"
+            ),
+        ),
+        Outcome::Stopped => (
+            Kind::Failure,
+            text!("arrêtée avant la fin", "stopped before the end"),
+        ),
+    };
+    Err(CliError::new(kind, message).exit(outcome.exit_code()))
+}
