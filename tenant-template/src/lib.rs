@@ -67,6 +67,28 @@ impl Rendered {
     }
 }
 
+/// The first two waves of [`render`], which need no key: the namespace, and the operator's right to
+/// read in it the keys that it made before.
+pub fn access(tenant: &ValidatedTenant) -> Vec<Wave> {
+    let space = Place {
+        namespace: Some(tenant.namespace.as_str()),
+        siren: Some(&tenant.siren),
+        component: "tenant",
+        owner: None,
+    };
+    let waves = [
+        ("namespace", namespace::render(tenant)),
+        ("rights", rights::binding(tenant, &space)),
+    ];
+    waves
+        .into_iter()
+        .map(|(name, object)| Wave {
+            name,
+            objects: vec![object],
+        })
+        .collect()
+}
+
 /// Renders a tenant: pure and infallible.
 pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     let place = |component| Place {
@@ -92,17 +114,13 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     }
     workload.push(mail::statefulset(tenant, &mail, &content_hash));
     let waves = [
-        ("namespace", vec![namespace::render(tenant)]),
-        ("rights", vec![rights::binding(tenant, &space)]),
         ("border", border),
         ("content", content),
         ("workload", workload),
         (QUOTA_WAVE, vec![quota::quota(tenant, &space)]),
     ];
+    let waves = waves.map(|(name, objects)| Wave { name, objects });
     Rendered {
-        waves: waves
-            .into_iter()
-            .map(|(name, objects)| Wave { name, objects })
-            .collect(),
+        waves: access(tenant).into_iter().chain(waves).collect(),
     }
 }

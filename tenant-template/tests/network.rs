@@ -1,5 +1,6 @@
 //! Exactly the flows that are meant, read back from the policies.
-#![allow(missing_docs)]
+// In helpers outside `#[test]` too, a fixture that is wrong fails the test.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! A whole tenant in each state of its life.
-#![allow(missing_docs)]
+// In helpers outside `#[test]` too, a fixture that is wrong fails the test.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod support;
 

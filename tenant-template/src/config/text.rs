@@ -1,6 +1,8 @@
 //! Foreign text inside a server's configuration.
 
 /// Filters of the templates.
+// The shape that askama's macro gives a filter.
+#[allow(clippy::inline_always, clippy::unused_self, clippy::unnecessary_wraps)]
 pub(super) mod filters {
     /// Free text as the inside of an SQL literal in a Dovecot query: no quote, expansion, escape
     /// or line end of it survives.
