@@ -112,7 +112,7 @@ impl MailStore<'_> {
             json!(["kick", { "mask": [address] }, "kick"]),
         ];
         let answers = self.run(kube, &commands).await?;
-        match answers.into_iter().find(|answer| refused(answer)) {
+        match answers.into_iter().find(refused) {
             None => Ok(()),
             Some(Answer(_, why, tag)) => Err(MailStoreError::Refused {
                 command: tag,

@@ -26,7 +26,7 @@ const REPORT_BODY_MAX: usize = 32 << 20;
 /// For an ordinary request.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For an import (a hash takes some 20 ms of a processor) or a verification of a whole journal.
-const LONG_PATIENCE: Duration = Duration::from_secs(300);
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
 
 /// The whole API.
 pub fn router(platform: Arc<Platform>) -> Router {
