@@ -1,6 +1,6 @@
 //! The connection to the region's PostgreSQL: it may be away at start and come back.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -8,7 +8,7 @@ use melouvert_store::{PlatformStore, Server, StoreError};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{backoff, cluster::secret, settings::Settings};
+use crate::{backoff, cluster::secret, events::Events, settings::Settings};
 
 /// Secret with the authority of the database's certificate under `ca.crt`.
 pub const DATABASE_TLS_SECRET: &str = "melouvert-postgresql-tls";
@@ -48,7 +48,7 @@ pub enum DatabaseError {
 #[derive(Clone)]
 enum State {
     Away(String),
-    Connected(Arc<PlatformStore>),
+    Connected(PlatformStore),
 }
 
 /// A shared handle on the platform database, usable before the first connection.
@@ -79,7 +79,7 @@ pub fn channel(client: Client, settings: Settings) -> (Database, Connector) {
 
 impl Database {
     /// The platform database, or why there is none yet.
-    pub fn get(&self) -> Result<Arc<PlatformStore>, DatabaseError> {
+    pub fn get(&self) -> Result<PlatformStore, DatabaseError> {
         match &*self.state.borrow() {
             State::Connected(store) => Ok(store.clone()),
             State::Away(last) => Err(DatabaseError::NotYet { last: last.clone() }),
@@ -89,7 +89,7 @@ impl Database {
     /// Waits for the first connection.
     ///
     /// Returns `None` when the connector ended without one: the process is stopping.
-    pub async fn connected(&self) -> Option<Arc<PlatformStore>> {
+    pub async fn connected(&self) -> Option<PlatformStore> {
         let mut state = self.state.clone();
         match &*state
             .wait_for(|state| matches!(state, State::Connected(_)))
@@ -105,14 +105,14 @@ impl Database {
 impl Connector {
     /// Connects, waiting longer after each failure (1 s to 5 min), and returns once it is done.
     ///
-    /// `report` hears of every failure: the caller makes an Event of it.
-    pub async fn run<Report: AsyncFn(&DatabaseError)>(self, report: Report) {
+    /// Every failure is told in the log, by `/readyz` and in an Event of the operator's pod.
+    pub async fn run(self, events: Events) {
         let mut failures = 0_u32;
         loop {
             match self.attempt().await {
                 Ok(store) => {
                     tracing::info!(failures, "connected to the platform database");
-                    self.state.send_replace(State::Connected(Arc::new(store)));
+                    self.state.send_replace(State::Connected(store));
                     return;
                 }
                 Err(error) => {
@@ -120,8 +120,8 @@ impl Connector {
                     let wait = backoff::delay(failures).min(Duration::from_secs(30));
                     let text = crate::errors::chain(&error);
                     tracing::warn!(failures, retry_in = ?wait, error = text, "the database is away");
+                    events.own_warning("DatabaseUnreachable", &text).await;
                     self.state.send_replace(State::Away(text));
-                    report(&error).await;
                     tokio::time::sleep(wait).await;
                 }
             }

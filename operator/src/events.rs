@@ -54,6 +54,11 @@ impl Events {
         self.warning(&own, reason, note).await;
     }
 
+    /// The operator's own pod, about which its own Events are.
+    pub fn own(&self) -> &ObjectReference {
+        &self.own
+    }
+
     async fn publish(&self, type_: EventType, about: &ObjectReference, reason: &str, note: &str) {
         let event = Event {
             type_,

@@ -7,6 +7,7 @@
 //! made (`melouvert-pki`), any SQL (`melouvert-store`).
 
 pub mod backoff;
+pub mod bootstrap;
 pub mod cluster;
 pub mod database;
 pub mod errors;
@@ -14,6 +15,10 @@ pub mod events;
 pub mod health;
 pub mod leader;
 pub mod metrics;
+pub mod migration;
 pub mod observe;
 pub mod platform;
+pub mod relays;
+pub mod run;
 pub mod settings;
+pub mod tenant;

@@ -42,6 +42,9 @@ pub struct Settings {
         default_value = "melouvert-postgresql"
     )]
     pub database_secret: String,
+    /// Where outgoing mail goes, `host` or `host::port`; the recipients' MX when absent
+    #[arg(long, env = "MELOUVERT_SMARTHOST")]
+    pub smarthost: Option<String>,
     /// How many tenants are reconciled at once
     #[arg(long, env = "MELOUVERT_WORKERS", default_value = "4")]
     pub workers: NonZeroU16,

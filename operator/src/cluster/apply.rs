@@ -14,10 +14,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Client, ResourceExt,
-    api::{DynamicObject, GroupVersionKind, Patch, PatchParams},
-    core::{ApiResource, TypeMeta},
+    api::{DynamicObject, Patch, PatchParams},
 };
 use melouvert_api::labels;
+use melouvert_tenant_template::Object;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -34,12 +34,6 @@ const RBAC_POLL: Duration = Duration::from_millis(200);
 /// Why an object could not be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// The manifest has no kind or name: a fault of the renderer.
-    #[error("failed to read a rendered object: it has no {missing}")]
-    Shape {
-        /// `apiVersion`, `kind` or `metadata.name`.
-        missing: &'static str,
-    },
     /// The API server refused.
     #[error("failed to {verb} {kind} {name}")]
     Refused {
@@ -102,25 +96,26 @@ impl Applier {
     /// Applies objects that do not depend on each other, and says what was done to each.
     pub async fn wave(
         &self,
-        objects: &[Value],
+        objects: &[Object],
         about: &ObjectReference,
     ) -> Result<Vec<Outcome>, ApplyError> {
-        stream::iter(objects)
+        let tasks: Vec<_> = objects
+            .iter()
             .map(|object| self.object(object, about))
-            .buffered(WIDTH)
-            .try_collect()
-            .await
+            .collect();
+        stream::iter(tasks).buffered(WIDTH).try_collect().await
     }
 
     /// Applies one object.
     pub async fn object(
         &self,
-        rendered: &Value,
+        object: &Object,
         about: &ObjectReference,
     ) -> Result<Outcome, ApplyError> {
-        let target = Target::of(&self.client, rendered)?;
+        let target = Target::of(&self.client, object);
+        let rendered = &object.value;
         let live = target.read().await?;
-        let hash = rendered_hash(rendered);
+        let hash = object.hash.clone();
         let key = live.as_ref().map(|live| target.key(live));
         if let (Some(live), Some(key)) = (&live, &key) {
             if live.metadata.deletion_timestamp.is_some() {
@@ -129,7 +124,7 @@ impl Applier {
                     name: target.name.clone(),
                 });
             }
-            if self.is_accepted(key, &hash, live) || self.matches(live, rendered) {
+            if self.is_accepted(key, &hash, live) || matches(live, rendered) {
                 return Ok(Outcome::Unchanged);
             }
         }
@@ -168,7 +163,7 @@ impl Applier {
             }
             other => other?,
         };
-        if self.matches(&applied, rendered) {
+        if matches(&applied, rendered) {
             return Ok(applied);
         }
         // Server-side apply leaves list elements that another manager added (a port, a rule):
@@ -178,7 +173,7 @@ impl Applier {
             ..PatchParams::default()
         };
         let merged = target.patch(&params, &Patch::Merge(rendered)).await?;
-        if !self.matches(&merged, rendered) {
+        if !matches(&merged, rendered) {
             tracing::warn!(
                 kind = target.kind,
                 name = target.name,
@@ -186,11 +181,6 @@ impl Applier {
             );
         }
         Ok(merged)
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a question to the applier")]
-    fn matches(&self, live: &DynamicObject, rendered: &Value) -> bool {
-        serde_json::to_value(live).is_ok_and(|live| covers(&live, rendered))
     }
 
     fn is_accepted(&self, key: &str, hash: &str, live: &DynamicObject) -> bool {
@@ -223,35 +213,17 @@ struct Target {
 }
 
 impl Target {
-    fn of(client: &Client, rendered: &Value) -> Result<Self, ApplyError> {
-        let text = |pointer: &str, missing| {
-            rendered
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .ok_or(ApplyError::Shape { missing })
+    fn of(client: &Client, object: &Object) -> Self {
+        let api = match &object.namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &object.resource),
+            None => Api::all_with(client.clone(), &object.resource),
         };
-        let types = TypeMeta {
-            api_version: text("/apiVersion", "apiVersion")?.into(),
-            kind: text("/kind", "kind")?.into(),
-        };
-        let name = text("/metadata/name", "metadata.name")?.to_owned();
-        let gvk = GroupVersionKind::try_from(&types).map_err(|_| ApplyError::Shape {
-            missing: "apiVersion",
-        })?;
-        let resource = ApiResource::from_gvk(&gvk);
-        let namespace = rendered
-            .pointer("/metadata/namespace")
-            .and_then(Value::as_str);
-        let api = match namespace {
-            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-            None => Api::all_with(client.clone(), &resource),
-        };
-        Ok(Self {
+        Self {
             api,
-            kind: types.kind,
-            namespace: namespace.unwrap_or_default().into(),
-            name,
-        })
+            kind: object.resource.kind.clone(),
+            namespace: object.namespace.clone().unwrap_or_default(),
+            name: object.name.clone(),
+        }
     }
 
     /// Namespace first, so that a whole namespace can be forgotten; the UID, so that a new object
@@ -278,11 +250,14 @@ impl Target {
     }
 
     /// Asks again while the server answers 403 and the RoleBinding may be too young to be known.
-    async fn patiently<T>(
+    async fn patiently<T, Answer>(
         &self,
         verb: &'static str,
-        ask: impl AsyncFn() -> Result<T, kube::Error>,
-    ) -> Result<T, ApplyError> {
+        ask: impl Fn() -> Answer,
+    ) -> Result<T, ApplyError>
+    where
+        Answer: Future<Output = Result<T, kube::Error>>,
+    {
         let deadline = Instant::now() + RBAC_LAG;
         loop {
             match ask().await {
@@ -312,13 +287,8 @@ fn version(live: &DynamicObject) -> String {
     }
 }
 
-fn rendered_hash(rendered: &Value) -> String {
-    let annotations = rendered.pointer("/metadata/annotations");
-    annotations
-        .and_then(|all| all.get(labels::RENDERED_HASH))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
+fn matches(live: &DynamicObject, rendered: &Value) -> bool {
+    serde_json::to_value(live).is_ok_and(|live| covers(&live, rendered))
 }
 
 /// Whether the API server answered 403.

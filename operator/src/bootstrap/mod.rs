@@ -1,0 +1,271 @@
+//! What a region needs before its first tenant: keys, certificates, passwords, settings.
+//!
+//! Keys and passwords are created when absent and never replaced, leaves are renewed when due,
+//! settings are applied on difference. Run at start and then daily by [`keep`].
+
+mod random;
+mod store;
+pub mod tls;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::ObjectReference};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use melouvert_api::{Region, RegionSpec, labels};
+use melouvert_pki::{Authority, PkiError};
+use melouvert_tenant_template::{
+    KeyPairPem, PlatformMaterial, PlatformSettings, config::Endpoint, platform, platform_names,
+    render_platform,
+};
+use secrecy::SecretString;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+pub use random::hex_secret;
+use tls::Kept;
+
+use crate::{
+    backoff,
+    cluster::{Applier, ApplyError},
+    events::Events,
+    settings::Settings,
+};
+
+/// Between two looks at what is due.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the region could not be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The API server refused.
+    #[error("failed to {verb} {object}")]
+    Api {
+        /// What was tried.
+        verb: &'static str,
+        /// On which object.
+        object: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// An object could not be applied.
+    #[error("failed to apply the region's own objects")]
+    Apply(#[from] ApplyError),
+    /// A stored value cannot be used.
+    #[error("failed to use Secret {secret}; restore it from a backup")]
+    Stored {
+        /// Which one.
+        secret: String,
+        /// Why.
+        #[source]
+        source: crate::cluster::secret::SecretError,
+    },
+    /// A certificate could not be read or made.
+    #[error("failed to prepare the certificate in Secret {secret}")]
+    Pki {
+        /// Which one.
+        secret: String,
+        /// Why.
+        #[source]
+        source: PkiError,
+    },
+    /// The region is not described yet.
+    #[error("failed to find a Region object; create one (the chart does)")]
+    NoRegion,
+}
+
+/// What tenants are issued under.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// The region's root.
+    pub root: Arc<Authority>,
+}
+
+/// Prepares the region.
+#[derive(Clone)]
+pub struct Bootstrap {
+    /// The API.
+    pub client: Client,
+    /// The operator's settings.
+    pub settings: Settings,
+    /// Writes objects.
+    pub applier: Arc<Applier>,
+    /// About whom Events are.
+    pub own: ObjectReference,
+}
+
+impl Bootstrap {
+    /// Prepares everything once and returns what tenants are issued under.
+    pub async fn run(&self, now: Timestamp) -> Result<Platform, BootstrapError> {
+        let root = self.region_root(now).await?;
+        let database_password = self.database_password().await?;
+        let settings = self.platform_settings(&self.region().await?);
+        let servers = tls::servers(platform_names(&settings));
+        let mut pairs = Vec::with_capacity(servers.len());
+        let mut restarts = Vec::new();
+        for server in &servers {
+            let (pair, kept) = self.certificate(server, &root, now).await?;
+            pairs.push(pair);
+            restarts.extend(server.workload.filter(|_| kept == Kept::Renewed));
+        }
+        let root_pair = KeyPairPem {
+            chain: root.certificate_pem().into(),
+            key: SecretString::from(root.key().expose_pem().to_owned()),
+        };
+        // As many as `servers` names.
+        let [database, relay_in, relay_out, relay_out_client, api] =
+            <[KeyPairPem; 5]>::try_from(pairs).map_err(|_| BootstrapError::NoRegion)?;
+        let material = PlatformMaterial {
+            root: root_pair,
+            database,
+            relay_in,
+            relay_out,
+            relay_out_client,
+            api,
+            database_password,
+        };
+        self.apply(&settings, &material).await?;
+        for workload in restarts {
+            self.restart(workload, now).await?;
+        }
+        Ok(Platform {
+            root: Arc::new(root),
+        })
+    }
+
+    /// Prepares everything, trying again with growing waits until it succeeds.
+    pub async fn until_done(&self, events: &Events) -> Platform {
+        let mut failures = 0_u32;
+        loop {
+            match self.run(Timestamp::now()).await {
+                Ok(platform) => return platform,
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    let wait = backoff::delay(failures).min(Duration::from_secs(30));
+                    let text = crate::errors::chain(&error);
+                    tracing::warn!(failures, retry_in = ?wait, error = text, "the region is not prepared");
+                    events.own_warning("BootstrapFailed", &text).await;
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// The region that this operator serves: the first by name.
+    async fn region(&self) -> Result<RegionSpec, BootstrapError> {
+        let regions: Api<Region> = Api::all(self.client.clone());
+        let found = regions
+            .list(&ListParams::default())
+            .await
+            .map_err(api("list", "regions"))?;
+        let first = found.items.into_iter().min_by_key(ResourceExt::name_any);
+        first
+            .map(|region| region.spec)
+            .ok_or(BootstrapError::NoRegion)
+    }
+
+    fn platform_settings(&self, region: &RegionSpec) -> PlatformSettings {
+        let own_database = format!("melouvert-postgresql.{}.svc", self.settings.namespace);
+        PlatformSettings {
+            system_namespace: self.settings.namespace.clone(),
+            base_domain: region.base_domain.clone(),
+            embedded_database: self.settings.database_host.starts_with(&own_database),
+            smarthost: self.settings.smarthost.as_deref().and_then(smarthost),
+        }
+    }
+
+    /// Applies everything but what is only ever created.
+    async fn apply(
+        &self,
+        settings: &PlatformSettings,
+        material: &PlatformMaterial,
+    ) -> Result<(), BootstrapError> {
+        let created_once = [platform::REGION_CA_SECRET, platform::DATABASE_SECRET];
+        let objects: Vec<_> = render_platform(settings, material)
+            .into_iter()
+            .filter(|object| {
+                object.resource.kind != "Secret" || !created_once.contains(&object.name.as_str())
+            })
+            .collect();
+        self.applier.wave(&objects, &self.own).await?;
+        Ok(())
+    }
+
+    /// Rolls a workload so that it reads its new certificate.
+    async fn restart(&self, workload: &str, now: Timestamp) -> Result<(), BootstrapError> {
+        let sets: Api<StatefulSet> = Api::namespaced(self.client.clone(), &self.settings.namespace);
+        let stamp = json!({"melouvert.fr/restarted-at": now.to_string()});
+        let patch = json!({"spec": {"template": {"metadata": {"annotations": stamp}}}});
+        let manager = Some(labels::MANAGER.into());
+        let params = PatchParams {
+            field_manager: manager,
+            ..PatchParams::default()
+        };
+        match sets.patch(workload, &params, &Patch::Merge(&patch)).await {
+            // An external database has no workload here.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(source) => Err(api("restart", workload)(source)),
+            Ok(_) => {
+                tracing::info!(workload, "restarted for its new certificate");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Port to which mail servers speak.
+const SMTP_PORT: u16 = 25;
+
+/// Reads `host`, `host:port` or Exim's `host::port`; `None` for an empty setting.
+fn smarthost(text: &str) -> Option<Endpoint> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) => (host.trim_end_matches(':'), port.parse().ok()?),
+        None => (text, SMTP_PORT),
+    };
+    (!host.is_empty()).then(|| Endpoint {
+        host: host.into(),
+        port,
+    })
+}
+
+fn api(verb: &'static str, object: &str) -> impl FnOnce(kube::Error) -> BootstrapError + use<> {
+    let object = object.to_owned();
+    move |source| BootstrapError::Api {
+        verb,
+        object,
+        source: Box::new(source),
+    }
+}
+
+/// Looks daily at what is due, until `stop`. A failure is reported and tried again.
+pub async fn keep(bootstrap: Bootstrap, events: Events, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(DAY) => {}
+            () = stop.cancelled() => return,
+        }
+        tokio::select! {
+            _ = bootstrap.until_done(&events) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_smarthost_may_name_its_port() {
+        let read = |text| smarthost(text).map(|end| (end.host, end.port));
+        for text in ["relay.example:587", "relay.example::587"] {
+            assert_eq!(read(text), Some(("relay.example".into(), 587)));
+        }
+        assert_eq!(read("relay.example"), Some(("relay.example".into(), 25)));
+        assert_eq!(read(""), None);
+    }
+}

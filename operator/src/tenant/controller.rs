@@ -1,0 +1,180 @@
+//! The tenant controller's wiring: what it watches and what each change triggers.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{
+        ConfigMap, Namespace, PersistentVolumeClaim, ResourceQuota, Secret, Service, ServiceAccount,
+    },
+    networking::v1::NetworkPolicy,
+    rbac::v1::RoleBinding,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::PartialObjectMeta,
+    runtime::{
+        Controller, WatchStreamExt,
+        controller::{self, Action},
+        predicates,
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use melouvert_api::{Collectivity, Plan, Region, labels};
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, ReconcileError, reconcile};
+
+/// How long triggers of one tenant are gathered: an apply of 20 objects is one change.
+const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(250);
+/// Objects per page of a list.
+const PAGE: u32 = 100;
+
+/// The watch on tenants: a store, the stream that fills it and drives the controller, and a tick
+/// at each change for those who look at all tenants.
+pub struct Tenants<Trigger> {
+    /// All tenants, as last seen.
+    pub store: Store<Collectivity>,
+    /// Drives the controller.
+    pub trigger: Trigger,
+    /// One pending tick at most.
+    pub ticks: mpsc::Receiver<()>,
+}
+
+/// Starts watching tenants.
+pub fn tenants(
+    client: &Client,
+) -> Tenants<impl Stream<Item = Result<Collectivity, watcher::Error>> + Send + use<>> {
+    let (store, writer) = reflector::store();
+    let (mut tick, ticks) = mpsc::channel(1);
+    let trigger = watcher(Api::<Collectivity>::all(client.clone()), config())
+        .default_backoff()
+        .modify(|tenant| tenant.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect(move |_| {
+            // Full means that a tick is pending already.
+            let _ = tick.try_send(());
+        })
+        .touched_objects()
+        .predicate_filter(predicates::generation, Default::default());
+    Tenants {
+        store,
+        trigger,
+        ticks,
+    }
+}
+
+/// Runs until `stop`, then ends what is under way.
+pub async fn run(
+    ctx: Arc<Context>,
+    trigger: impl Stream<Item = Result<Collectivity, watcher::Error>> + Send + 'static,
+    rsa_made: mpsc::UnboundedReceiver<ObjectRef<Collectivity>>,
+    stop: CancellationToken,
+) {
+    let client = ctx.client.clone();
+    let settings = controller::Config::default()
+        .concurrency(ctx.settings.workers.get())
+        .debounce(DEBOUNCE);
+    let controller = Controller::for_stream(trigger, ctx.tenants.clone()).with_config(settings);
+    let controller = owned(controller, &client);
+    let (by_plan, by_region) = (ctx.tenants.clone(), ctx.tenants.clone());
+    controller
+        .watches_stream(changes::<Plan>(&client), move |plan: Plan| {
+            users(&by_plan, |tenant| tenant.spec.plan == plan.name_any())
+        })
+        .watches_stream(changes::<Region>(&client), move |region: Region| {
+            users(&by_region, |tenant| tenant.spec.region == region.name_any())
+        })
+        .reconcile_on(rsa_made)
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(reconcile, retry, ctx)
+        .for_each(|outcome| async {
+            match outcome {
+                // Failures were logged with their span.
+                Ok(_)
+                | Err(
+                    controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
+                ) => {}
+                Err(error) => {
+                    tracing::warn!(error = crate::errors::chain(&error), "tenant controller")
+                }
+            }
+        })
+        .await;
+}
+
+fn retry(tenant: Arc<Collectivity>, _error: &ReconcileError, ctx: Arc<Context>) -> Action {
+    let uid = tenant.uid().unwrap_or_default();
+    Action::requeue(ctx.backoff.failed(&uid))
+}
+
+/// Watches the metadata of everything that is made in a tenant's namespace.
+fn owned(controller: Controller<Collectivity>, client: &Client) -> Controller<Collectivity> {
+    controller
+        .watches_stream(metadata::<Namespace>(client), owner)
+        .watches_stream(metadata::<StatefulSet>(client), owner)
+        .watches_stream(metadata::<Service>(client), owner)
+        .watches_stream(metadata::<Secret>(client), owner)
+        .watches_stream(metadata::<ConfigMap>(client), owner)
+        .watches_stream(metadata::<NetworkPolicy>(client), owner)
+        .watches_stream(metadata::<ResourceQuota>(client), owner)
+        .watches_stream(metadata::<ServiceAccount>(client), owner)
+        .watches_stream(metadata::<RoleBinding>(client), owner)
+        .watches_stream(metadata::<PersistentVolumeClaim>(client), owner)
+}
+
+/// Changes of the objects of one kind that belong to tenants: metadata only, nothing kept.
+fn metadata<K>(
+    client: &Client,
+) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let selector = format!(
+        "{}={},{}",
+        labels::MANAGED_BY,
+        labels::MANAGER,
+        labels::SIREN
+    );
+    let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
+    watcher(api, config().labels(&selector))
+        .default_backoff()
+        .touched_objects()
+}
+
+/// Spec changes of a kind that tenants refer to.
+fn changes<K>(client: &Client) -> impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    watcher(Api::<K>::all(client.clone()), config())
+        .default_backoff()
+        .touched_objects()
+        .predicate_filter(predicates::resource_version, Default::default())
+        .into_stream()
+}
+
+fn config() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+/// The tenant that an object belongs to, by its label.
+fn owner<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<Collectivity>> {
+    let siren = object.metadata.labels.as_ref()?.get(labels::SIREN)?;
+    Some(ObjectRef::new(&format!("col-{siren}")))
+}
+
+fn users(
+    tenants: &Store<Collectivity>,
+    uses: impl Fn(&Collectivity) -> bool,
+) -> Vec<ObjectRef<Collectivity>> {
+    let state = tenants.state();
+    state
+        .iter()
+        .filter(|tenant| uses(tenant))
+        .map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
+        .collect()
+}

@@ -1,0 +1,170 @@
+//! Erasing a tenant, once its object is being deleted and the notice is over.
+//!
+//! Every step compares UIDs and reads the object again first: a cached, older view of it must
+//! never erase anything.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, Preconditions},
+    runtime::controller::Action,
+};
+use melouvert_api::Collectivity;
+use melouvert_domain::Siren;
+use melouvert_tenant_template::COLLECTIVITY_UID;
+
+use super::{
+    Context, ReconcileError, context,
+    error::kube_error,
+    finalizer, report,
+    status::{Account, Progress},
+    terminate::{self, End},
+};
+
+/// Between two looks at a namespace that is going away; a watch usually tells earlier.
+const NAMESPACE_POLL: Duration = Duration::from_secs(2);
+/// The longest wait for the end of a notice: clocks may be set.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Erases what is due, or says why the data are kept.
+pub async fn reconcile(
+    cached: &Collectivity,
+    ctx: &Context,
+    now: Timestamp,
+) -> Result<Action, ReconcileError> {
+    let api: Api<Collectivity> = Api::all(ctx.client.clone());
+    let live = api
+        .get_opt(&cached.name_any())
+        .await
+        .map_err(kube_error("read the object"))?;
+    let Some(tenant) = live.filter(|live| live.metadata.uid == cached.metadata.uid) else {
+        return Ok(Action::await_change());
+    };
+    if tenant.metadata.deletion_timestamp.is_none() {
+        return Ok(Action::requeue(Duration::from_secs(1)));
+    }
+    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
+    let namespace = namespaces
+        .get_opt(&tenant.name_any())
+        .await
+        .map_err(kube_error("read the namespace"))?;
+    let own = namespace.filter(|namespace| {
+        namespace.annotations().get(COLLECTIVITY_UID) == tenant.metadata.uid.as_ref()
+    });
+    let end = terminate::decide(&tenant, now);
+    let empty = is_empty(&tenant, own.as_ref());
+    if !end.is_due() && !empty {
+        return keep(&tenant, ctx, end, now).await;
+    }
+    if let Some(namespace) = own {
+        return delete_namespace(&tenant, &namespaces, &namespace, ctx, end).await;
+    }
+    if !empty {
+        erase_database(&tenant, ctx).await?;
+    }
+    finalizer::remove(&ctx.client, &tenant)
+        .await
+        .map_err(kube_error("remove the finalizer"))?;
+    forget(&tenant, ctx);
+    tracing::info!(tenant = tenant.name_any(), "erased");
+    Ok(Action::await_change())
+}
+
+/// Whether nothing was ever made for this object.
+pub fn is_empty(tenant: &Collectivity, own_namespace: Option<&Namespace>) -> bool {
+    let told = tenant
+        .status
+        .as_ref()
+        .is_some_and(|status| status.namespace.is_some());
+    !told && own_namespace.is_none()
+}
+
+async fn keep(
+    tenant: &Collectivity,
+    ctx: &Context,
+    end: End,
+    now: Timestamp,
+) -> Result<Action, ReconcileError> {
+    let wait = match &end {
+        End::Notice { erasure_after, .. } => {
+            Duration::try_from(erasure_after.duration_since(now)).unwrap_or_default()
+        }
+        _ => LONGEST_WAIT,
+    };
+    let account = Account {
+        facts: None,
+        progress: Progress::DeletionTooEarly,
+        end,
+        empty: false,
+        journaled: false,
+    };
+    report(ctx, tenant, &account).await?;
+    Ok(Action::requeue(
+        wait.clamp(Duration::from_secs(1), LONGEST_WAIT),
+    ))
+}
+
+async fn delete_namespace(
+    tenant: &Collectivity,
+    namespaces: &Api<Namespace>,
+    namespace: &Namespace,
+    ctx: &Context,
+    end: End,
+) -> Result<Action, ReconcileError> {
+    let message = "the namespace is being deleted, then the database".to_owned();
+    let progress = Progress::Waiting {
+        reason: "Erasing",
+        message,
+    };
+    let account = Account {
+        facts: None,
+        progress,
+        end,
+        empty: false,
+        journaled: false,
+    };
+    report(ctx, tenant, &account).await?;
+    if namespace.metadata.deletion_timestamp.is_none() {
+        let preconditions = Preconditions {
+            uid: namespace.metadata.uid.clone(),
+            resource_version: None,
+        };
+        let params = DeleteParams::background().preconditions(preconditions);
+        namespaces
+            .delete(&namespace.name_any(), &params)
+            .await
+            .map_err(kube_error("delete the namespace"))?;
+        let note = format!(
+            "the notice is over: namespace {} is deleted",
+            namespace.name_any()
+        );
+        ctx.events
+            .normal(&context::reference(tenant), "Erasing", &note)
+            .await;
+    }
+    Ok(Action::requeue(NAMESPACE_POLL))
+}
+
+async fn erase_database(tenant: &Collectivity, ctx: &Context) -> Result<(), ReconcileError> {
+    let siren: Siren = tenant
+        .spec
+        .siren
+        .parse()
+        .map_err(|_| ReconcileError::Unnamed {
+            found: tenant.spec.siren.clone(),
+        })?;
+    let store = ctx.database.get()?;
+    // Writes the last head of the tenant's chain into the platform's: who, what, when.
+    store.erase_tenant(&siren, &ctx.own_actor()?).await?;
+    Ok(())
+}
+
+fn forget(tenant: &Collectivity, ctx: &Context) {
+    let uid = tenant.uid().unwrap_or_default();
+    ctx.applier.forget(&tenant.name_any());
+    ctx.backoff.succeeded(&uid);
+    ctx.rsa.stored(&uid);
+}

@@ -1,0 +1,259 @@
+//! The tenant controller: a `Collectivity` becomes a running space and stays one.
+
+pub mod context;
+pub mod controller;
+pub mod dereference;
+pub mod erase;
+pub mod error;
+pub mod finalizer;
+pub mod journal;
+pub mod material;
+pub mod observe;
+mod provision;
+pub mod status;
+pub mod terminate;
+pub mod validate;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{ResourceExt, runtime::controller::Action};
+use melouvert_api::Collectivity;
+use melouvert_tenant_template::ValidatedTenant;
+use tracing::Instrument;
+
+pub use context::Context;
+use dereference::References;
+pub use error::ReconcileError;
+use error::kube_error;
+use provision::Provisioned;
+use status::{Account, Facts, Progress};
+use terminate::End;
+use validate::Refusal;
+
+/// The controller's name in metrics and spans.
+const NAME: &str = "tenant";
+/// Between two looks at a space that works: drift is watched, this is the safety net.
+const REST: Duration = Duration::from_secs(1800);
+/// Between two looks at a refused spec: a domain may become free without an event for this object.
+const REFUSED: Duration = Duration::from_secs(60);
+
+/// One reconciliation, in its own root span.
+pub async fn reconcile(
+    tenant: Arc<Collectivity>,
+    ctx: Arc<Context>,
+) -> Result<Action, ReconcileError> {
+    let trace_id = uuid_like();
+    let span = tracing::info_span!(
+        parent: None,
+        "tenant.reconcile",
+        tenant = tenant.name_any(),
+        generation = tenant.metadata.generation,
+        trace_id,
+    );
+    let started = std::time::Instant::now();
+    let result = attempt(&tenant, &ctx).instrument(span).await;
+    ctx.metrics.reconciled(NAME, started.elapsed());
+    result
+}
+
+/// Runs the steps; a failure is told in the status before it is passed on.
+async fn attempt(tenant: &Collectivity, ctx: &Context) -> Result<Action, ReconcileError> {
+    let uid = tenant.uid().unwrap_or_default();
+    let error = match steps(tenant, ctx).await {
+        Ok(action) => {
+            ctx.backoff.succeeded(&uid);
+            return Ok(action);
+        }
+        Err(error) => error,
+    };
+    let (reason, text) = (error.reason(), crate::errors::chain(&error));
+    if error.is_expected() {
+        tracing::debug!(reason, error = text, "waiting");
+    } else {
+        ctx.metrics.failed(NAME, reason);
+        tracing::warn!(reason, error = text, "reconciliation failed");
+    }
+    Err(error)
+}
+
+/// The table of contents.
+async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, ReconcileError> {
+    let now = Timestamp::now();
+    if tenant.metadata.deletion_timestamp.is_some() {
+        return erase::reconcile(tenant, ctx, now).await; // client required
+    }
+    finalizer::ensure(&ctx.client, tenant)
+        .await
+        .map_err(kube_error("add the finalizer"))?;
+    let references = dereference::fetch(&ctx.client, tenant).await?; // client required
+    let valid = check(tenant, &references, ctx);
+    let end = terminate::decide(tenant, now);
+    let valid = match valid {
+        Ok(valid) => valid,
+        Err(refusals) => {
+            let empty = erase::is_empty(tenant, references.namespace.as_ref());
+            return refuse(tenant, ctx, refusals, end, empty).await; // client required
+        }
+    };
+    let opened = references.namespace.is_some();
+    let provisioned = provision::run(ctx, tenant, &valid, opened, now).await; // client required
+    let provisioned = told(ctx, tenant, None, &end, provisioned).await?;
+    let facts = Facts::of_applied(&valid, &provisioned.keys)?;
+    if !facts.told_by(tenant.status.as_ref()) {
+        // The relays serve a tenant once its status tells a namespace: before the test delivery.
+        let progress = Progress::Waiting {
+            reason: "PodNotReady",
+            message: "everything was applied; the mail pod starts".into(),
+        };
+        report(ctx, tenant, &account(Some(facts.clone()), progress, &end)).await?;
+    }
+    let subject = observe::Subject {
+        object: tenant,
+        tenant: &valid,
+        keys: &provisioned.keys,
+        root_pem: ctx.platform.root.certificate_pem(),
+        template: &provisioned.template,
+    };
+    let seen = observe::look(&ctx.client, &subject)
+        .await
+        .map_err(Into::into); // client required
+    let seen = told(ctx, tenant, Some(&facts), &end, seen).await?;
+    report(
+        ctx,
+        tenant,
+        &account(Some(facts), Progress::Done(seen), &end),
+    )
+    .await?;
+    Ok(Action::requeue(rest(&provisioned, &end, now)))
+}
+
+fn check(
+    tenant: &Collectivity,
+    references: &References,
+    ctx: &Context,
+) -> Result<ValidatedTenant, Vec<Refusal>> {
+    let others = ctx.tenants.state();
+    let others = others.iter().map(AsRef::as_ref);
+    validate::validate(tenant, references, others, &ctx.settings.namespace)
+}
+
+/// Tells a failed step in the status, then passes it on.
+async fn told<T>(
+    ctx: &Context,
+    tenant: &Collectivity,
+    facts: Option<&Facts>,
+    end: &End,
+    step: Result<T, ReconcileError>,
+) -> Result<T, ReconcileError> {
+    if let Err(error) = &step {
+        let progress = Progress::Waiting {
+            reason: error.reason(),
+            message: crate::errors::chain(error),
+        };
+        let mut account = account(facts.cloned(), progress, end);
+        account.journaled = facts.is_some();
+        report(ctx, tenant, &account).await?;
+    }
+    step
+}
+
+fn account(facts: Option<Facts>, progress: Progress, end: &End) -> Account {
+    Account {
+        facts,
+        progress,
+        end: end.clone(),
+        empty: false,
+        journaled: true,
+    }
+}
+
+async fn refuse(
+    tenant: &Collectivity,
+    ctx: &Context,
+    refusals: Vec<Refusal>,
+    end: End,
+    empty: bool,
+) -> Result<Action, ReconcileError> {
+    for refusal in &refusals {
+        let Refusal {
+            field,
+            reason,
+            message,
+            hoster_only,
+        } = refusal;
+        tracing::info!(field, reason, message, hoster_only, "spec refused");
+        if let Some(note) = hoster_only {
+            ctx.events
+                .own_warning(reason, &format!("{}: {field}: {note}", tenant.name_any()))
+                .await;
+        }
+    }
+    // A space that runs keeps its last good state; the refused change is still somebody's act.
+    let journaled = if empty {
+        true
+    } else {
+        provision::journal_refused(ctx, tenant).await?
+    };
+    let progress = Progress::Refused(refusals);
+    report(
+        ctx,
+        tenant,
+        &Account {
+            facts: None,
+            progress,
+            end,
+            empty,
+            journaled,
+        },
+    )
+    .await?;
+    Ok(Action::requeue(REFUSED))
+}
+
+/// Writes the status on difference, with an Event when the readiness or its reason changes.
+async fn report(
+    ctx: &Context,
+    tenant: &Collectivity,
+    account: &Account,
+) -> Result<(), ReconcileError> {
+    // What an earlier step of this reconciliation wrote is newer than the cached object.
+    let status = status::compute(tenant, account, Timestamp::now());
+    let wrote = status::write(&ctx.client, tenant, &status)
+        .await
+        .map_err(kube_error("write the status"))?;
+    let before = tenant
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.first());
+    let same = |now: &Condition| {
+        before.is_some_and(|before| before.status == now.status && before.reason == now.reason)
+    };
+    let news = status.conditions.first().filter(|now| wrote && !same(now));
+    if let Some(now) = news {
+        let about = context::reference(tenant);
+        if now.status == "True" || account.end.record().is_some() {
+            ctx.events.normal(&about, &now.reason, &now.message).await;
+        } else {
+            ctx.events.warning(&about, &now.reason, &now.message).await;
+        }
+    }
+    Ok(())
+}
+
+/// How long nothing is due: the next renewal, the end of a notice, or the safety net.
+fn rest(provisioned: &Provisioned, end: &End, now: Timestamp) -> Duration {
+    let renewal = provisioned.keys.first_renewal();
+    let next = match end {
+        End::Notice { erasure_after, .. } => renewal.min(*erasure_after),
+        _ => renewal,
+    };
+    let until = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+    until.clamp(Duration::from_secs(1), REST)
+}
+
+/// 128 random bits in hexadecimal (W3C Trace Context).
+fn uuid_like() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}
