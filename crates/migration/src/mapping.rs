@@ -55,7 +55,7 @@ impl NameStyle {
         while !taken.insert(name.to_lowercase()) {
             let mut other = path.clone();
             if let Some(last) = other.0.last_mut() {
-                last.push_str(&format!(" ({number})"));
+                *last = format!("{last} ({number})");
             }
             name = self.write(&other);
             number += 1;

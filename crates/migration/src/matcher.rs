@@ -104,7 +104,7 @@ mod tests {
                 }
             }
             for byte in 0..6u8 {
-                let count = |list: &[u8]| list.iter().filter(|other| **other == byte).count();
+                let count = |list: &[u8]| list.iter().copied().filter(|other| *other == byte).count();
                 let missing = count(&wanted).saturating_sub(count(&held));
                 prop_assert_eq!(count(&written), missing);
             }

@@ -38,11 +38,11 @@ impl fmt::Debug for MessageHash {
 pub fn hash_of_hashes(hashes: impl IntoIterator<Item = MessageHash>) -> MessageHash {
     let mut sorted: Vec<MessageHash> = hashes.into_iter().collect();
     sorted.sort_unstable();
-    let mut hasher = blake3::Hasher::new();
+    let mut digest = blake3::Hasher::new();
     for hash in &sorted {
-        hasher.update(&hash.0);
+        digest.update(&hash.0);
     }
-    MessageHash(*hasher.finalize().as_bytes())
+    MessageHash(*digest.finalize().as_bytes())
 }
 
 /// A folder's path as a person reads it, one element per level, independent of any separator.
@@ -97,6 +97,7 @@ impl FlagSet {
     }
 
     /// Flags of `self` that `other` lacks.
+    #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         Self::new(self.iter().filter(|name| !other.contains(name)))
     }

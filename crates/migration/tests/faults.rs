@@ -30,7 +30,7 @@ fn imap(server: &Dovecot, commands: &[&str]) -> String {
         .expect("timeout");
     let mut text = format!("a LOGIN agent01 {PASSWORD}\r\n");
     for command in commands {
-        text.push_str(&format!("b {command}\r\n"));
+        text.extend(["b ", command, "\r\n"]);
     }
     text.push_str("c LOGOUT\r\n");
     stream.write_all(text.as_bytes()).expect("send");

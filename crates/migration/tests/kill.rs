@@ -30,9 +30,11 @@ fn copier(lab: &Lab) -> Command {
     std::fs::write(&csv, lab.csv_with(lab.source.port, lab.target.port)).expect("csv");
     let mut command = Command::new(binary);
     command
-        .arg(csv)
-        .arg(lab.state())
-        .arg("2")
+        .args(["--allow-cleartext", "--jobs", "2", "--accounts"])
+        .arg(csv);
+    command.arg("--state").arg(lab.state());
+    command
+        .arg("--report")
         .arg(lab.directory.path().join("report.json"));
     command.stdin(Stdio::null());
     command
@@ -43,7 +45,7 @@ fn random_kills_lose_and_double_nothing() {
     let lab = Lab::new(600, 2);
     let mut random = StdRng::seed_from_u64(std::process::id().into());
     let mut killed = 0;
-    let deadline = Instant::now() + Duration::from_secs(600);
+    let deadline = Instant::now() + Duration::from_mins(10);
     while killed < kills() && Instant::now() < deadline {
         let mut child = copier(&lab).spawn().expect("the copier starts");
         std::thread::sleep(Duration::from_millis(random.random_range(5..400)));

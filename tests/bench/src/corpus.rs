@@ -105,17 +105,18 @@ impl Builder<'_> {
                 fs::create_dir_all(folder.join(part))?;
             }
             let keywords = KEYWORDS.iter().enumerate();
-            let lines: String = keywords
-                .map(|(at, name)| format!("{at} {name}\n"))
+            let lines: Vec<String> = keywords
+                .map(|(at, name)| {
+                    format!(
+                        "{at} {name}
+"
+                    )
+                })
                 .collect();
-            fs::write(folder.join("dovecot-keywords"), lines)?;
+            fs::write(folder.join("dovecot-keywords"), lines.concat())?;
         }
-        let subscribed: String = FOLDERS
-            .iter()
-            .step_by(2)
-            .map(|name| format!("{name}\n"))
-            .collect();
-        fs::write(root.join("subscriptions"), subscribed)?;
+        let subscribed: Vec<&str> = FOLDERS.iter().step_by(2).copied().collect();
+        fs::write(root.join("subscriptions"), subscribed.join("\n") + "\n")?;
         for number in 0..messages {
             // Half of the mail is in INBOX, as in real life.
             let place = self

@@ -138,6 +138,11 @@ impl Dovecot {
         self.directory.join("dovecot.conf")
     }
 
+    /// The certificate, which signs itself.
+    pub fn certificate(&self) -> PathBuf {
+        self.directory.join("cert.pem")
+    }
+
     /// The master process.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -6,5 +6,10 @@
 
 pub mod corpus;
 pub mod dovecot;
+pub mod measure;
 pub mod proxy;
+pub mod rounds;
 pub mod seeds;
+pub mod table;
+pub mod tools;
+pub mod witness;

@@ -283,7 +283,7 @@ async fn change_flags(
     target: &mut dyn Target,
     runs: &mut [FolderRun],
 ) -> Result<u64, MigrationError> {
-    let mut changed = 0;
+    let mut carried = 0;
     for run in runs.iter_mut().filter(|run| !run.plan.flags.is_empty()) {
         let work = std::mem::take(&mut run.plan.flags);
         // A flag set on one side only is that side's change: what the target's user did to other
@@ -300,14 +300,14 @@ async fn change_flags(
             .change_flags(&run.target.name, &changes)
             .await
             .map_err(|error| target_error(job, error))?;
-        changed += changes.len() as u64;
+        carried += changes.len() as u64;
         let records = work
             .into_iter()
             .map(|work| Record::Flags(run.id, work.source_uid, work.now))
             .collect();
         journal.append(records)?;
     }
-    Ok(changed)
+    Ok(carried)
 }
 
 async fn copy_messages(

@@ -32,7 +32,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(30),
-            response: Duration::from_secs(120),
+            response: Duration::from_mins(2),
             min_rate: 4096,
         }
     }

@@ -219,7 +219,7 @@ impl Session {
                     *told = Some(words.into_iter().collect());
                 }
                 Response::Untagged(_) => {}
-                response => {
+                response @ Response::Tagged { .. } => {
                     if let Some(done) = completion(response, tag) {
                         return Ok(done);
                     }
@@ -314,7 +314,7 @@ impl Session {
             match self.next(sink).await? {
                 Response::Untagged(untagged) => on(untagged),
                 Response::Continue => {}
-                response => {
+                response @ Response::Tagged { .. } => {
                     if let Some(done) = completion(response, tag) {
                         return Ok(done);
                     }

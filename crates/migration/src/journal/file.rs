@@ -10,7 +10,7 @@ use crate::error::MigrationError;
 
 const MAGIC: &[u8; 8] = b"MELOUVMJ";
 const FORMAT: u16 = 1;
-const HEADER: u64 = 10;
+const HEADER: usize = 10;
 
 /// An open journal; nobody else can open it until it is dropped.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ fn load(file: &mut File, path: &Path, state: &mut JournalState) -> Result<u64, M
     };
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
-    let mut header = [0u8; HEADER as usize];
+    let mut header = [0u8; HEADER];
     if !fill(&mut reader, &mut header).map_err(failed)? {
         return Ok(0);
     }
@@ -157,7 +157,7 @@ fn load(file: &mut File, path: &Path, state: &mut JournalState) -> Result<u64, M
             found,
         });
     }
-    let mut whole = HEADER;
+    let mut whole = HEADER as u64;
     let mut content = vec![0u8; MAX_RECORD];
     let mut head = [0u8; FRAME];
     while fill(&mut reader, &mut head).map_err(failed)? {

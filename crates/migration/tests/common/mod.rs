@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Mailbox {
 
 /// Reads a mailbox with Python's IMAP client.
 pub fn witness(server: &Dovecot, user: &str) -> Mailbox {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/reader.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/bench/src/reader.py");
     let output = Command::new("python3")
         .arg(script)
         .args(["127.0.0.1", &server.port.to_string(), user, PASSWORD])
@@ -145,10 +146,12 @@ impl Lab {
         );
         for index in 0..self.mailboxes {
             let user = corpus::mailbox_name(index);
-            csv.push_str(&format!(
+            writeln!(
+                csv,
                 "imap://127.0.0.1:{source_port},{user},{PASSWORD},\
-                 imap://127.0.0.1:{target_port},{user},{PASSWORD}\n"
-            ));
+                 imap://127.0.0.1:{target_port},{user},{PASSWORD}"
+            )
+            .expect("a string grows");
         }
         csv
     }
