@@ -89,7 +89,7 @@ pub struct CliError {
     /// What happened, naming the field and what was expected.
     pub message: Text,
     /// What to do about it.
-    pub remedy: Option<Text>,
+    pub remedy: Option<Box<Text>>,
     /// The technical cause, shown on one line.
     pub cause: Option<String>,
     /// An exit code of its own, e.g. the migration engine's.
@@ -121,7 +121,7 @@ impl CliError {
     /// Adds what to do about it.
     #[must_use]
     pub fn remedy(mut self, remedy: Text) -> Self {
-        self.remedy = Some(remedy);
+        self.remedy = Some(Box::new(remedy));
         self
     }
 

@@ -127,9 +127,4 @@ impl Context {
     pub fn note(&self, text: &Text) {
         crate::printer::to_stderr(text.in_lang(self.lang));
     }
-
-    /// The text in the person's language.
-    pub fn say<'a>(&self, text: &'a Text) -> &'a str {
-        text.in_lang(self.lang)
-    }
 }

@@ -117,7 +117,7 @@ fn walk(command: Command, path: &str, lang: Lang, french: Option<&[French]>) -> 
         format!("{{about-with-newline}}\n{usage} {{usage}}\n\n{{all-args}}{{after-help}}");
     let mut command = command
         .help_template(template)
-        .subcommand_help_heading(lang.pick("Commandes", "Commands"))
+        .subcommand_help_heading(lang.pick("Commandes\u{a0}", "Commands"))
         .subcommand_value_name(lang.pick("COMMANDE", "COMMAND"))
         .mut_args(|arg| argument(arg, path, lang, french));
     if let Some(text) = french.and_then(|french| find(french, path, "")) {
@@ -138,19 +138,27 @@ fn walk(command: Command, path: &str, lang: Lang, french: Option<&[French]>) -> 
 
 fn argument(mut arg: Arg, path: &str, lang: Lang, french: Option<&[French]>) -> Arg {
     let heading = match (path.is_empty(), arg.is_positional()) {
-        (true, _) => lang.pick("Options communes", "Global options"),
-        (false, true) => "Arguments",
-        (false, false) => "Options",
+        (true, _) => lang.pick("Options communes\u{a0}", "Global options"),
+        (false, true) => lang.pick("Arguments\u{a0}", "Arguments"),
+        (false, false) => lang.pick("Options\u{a0}", "Options"),
     };
     if let Some(text) = french.and_then(|french| find(french, path, arg.get_id().as_str())) {
         arg = arg.help(first(text)).long_help(text.to_owned());
     }
+    if let Some(names) = arg.get_value_names().map(|names| {
+        names
+            .iter()
+            .map(|n| value_name(n, lang))
+            .collect::<Vec<_>>()
+    }) {
+        arg = arg.value_names(names);
+    }
     let notes = notes(&arg, lang);
     if !notes.is_empty() {
-        let short = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let long = arg.get_long_help().map(ToString::to_string);
-        arg = arg.help(format!("{short} {notes}"));
-        arg = arg.long_help(format!("{} {notes}", long.unwrap_or(short)));
+        let with = |text: &clap::builder::StyledStr| format!("{text} {notes}");
+        let brief = arg.get_help().map(with).unwrap_or_default();
+        let whole = arg.get_long_help().map_or_else(|| brief.clone(), with);
+        arg = arg.help(brief).long_help(whole);
     }
     let arg = arg.help_heading(heading);
     if arg.get_action().takes_values() {
@@ -160,6 +168,32 @@ fn argument(mut arg: Arg, path: &str, lang: Lang, french: Option<&[French]>) -> 
     } else {
         arg
     }
+}
+
+/// The placeholder of a value.
+fn value_name(name: &str, lang: Lang) -> String {
+    const FRENCH: [(&str, &str); 15] = [
+        ("LANG", "LANGUE"),
+        ("FILE", "FICHIER"),
+        ("DIR", "DOSSIER"),
+        ("FOLDER", "DOSSIER"),
+        ("NAME", "NOM"),
+        ("NAMESPACE", "ESPACE"),
+        ("WHEN", "QUAND"),
+        ("DOMAIN", "DOMAINE"),
+        ("PLAN", "OFFRE"),
+        ("REGION", "RÉGION"),
+        ("ADDRESS", "ADRESSE"),
+        ("KIND", "NATURE"),
+        ("NUMBER", "NOMBRE"),
+        ("DURATION", "DURÉE"),
+        ("CERTIFICATE", "CERTIFICAT"),
+    ];
+    let french = FRENCH
+        .iter()
+        .find(|(english, _)| *english == name)
+        .map_or(name, |(_, fr)| fr);
+    lang.pick(french, name).to_owned()
 }
 
 /// What clap would say of defaults and environment variables, in `lang`.

@@ -48,12 +48,12 @@ impl Printer {
     }
 
     /// The format asked for.
-    pub fn format(&self) -> Format {
+    pub fn format(self) -> Format {
         self.format
     }
 
     /// Prints a list.
-    pub fn rows<R: Row>(&self, rows: &[R]) -> Result<(), CliError> {
+    pub fn rows<R: Row>(self, rows: &[R]) -> Result<(), CliError> {
         match self.format {
             Format::Table => to_stdout(&table(
                 R::titles(self.lang),
@@ -66,7 +66,7 @@ impl Printer {
 
     /// Prints one thing: `human` gives the text for people.
     pub fn one<T: Serialize>(
-        &self,
+        self,
         thing: &T,
         name: &str,
         human: impl FnOnce(Lang) -> String,
@@ -83,11 +83,11 @@ impl Printer {
         clippy::unused_self,
         reason = "stdout is reached through a printer alone"
     )]
-    pub fn raw(&self, text: &str) -> Result<(), CliError> {
+    pub fn raw(self, text: &str) -> Result<(), CliError> {
         to_stdout(text)
     }
 
-    fn structured<T: Serialize>(&self, thing: &T) -> Result<(), CliError> {
+    fn structured<T: Serialize>(self, thing: &T) -> Result<(), CliError> {
         let text = if self.format == Format::Yaml {
             serde_saphyr::to_string(thing).map_err(|error| unprintable(&error))?
         } else {

@@ -47,19 +47,6 @@ impl Progress {
             None => to_stderr(text),
         }
     }
-
-    /// Ends and leaves this line behind.
-    pub fn finish(self, text: &Text) {
-        let text = text.in_lang(self.lang);
-        match &self.bar {
-            Some(bar) => {
-                bar.finish_and_clear();
-                to_stderr(text);
-            }
-            None if text != self.last => to_stderr(text),
-            None => {}
-        }
-    }
 }
 
 impl Drop for Progress {

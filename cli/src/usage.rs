@@ -19,8 +19,8 @@ pub fn explain(error: &clap::Error, lang: Lang) -> CliError {
         ContextKind::SuggestedValue,
     ]
     .iter()
-    .filter_map(|kind| value(error, *kind))
-    .find(|text| !text.is_empty());
+    .filter_map(|kind| error.get(*kind))
+    .find_map(closest);
     CliError::usage(message).remedy(match suggestion {
         Some(name) => text!("vouliez-vous dire « {name} » ?", "did you mean {name:?}?"),
         None => text!("ajoutez --help à la commande", "add --help to the command"),
@@ -74,6 +74,15 @@ fn french(error: &clap::Error) -> Text {
         }
         ErrorKind::InvalidUtf8 => text!("un argument n'est pas en UTF-8", ""),
         _ => Text::verbatim(english(error)),
+    }
+}
+
+/// The last of clap's suggestions is the most alike.
+fn closest(suggested: &ContextValue) -> Option<String> {
+    match suggested {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(all) => all.last().cloned(),
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod journal;
 pub mod migrate;
 pub mod quota;
+pub mod reference;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -43,6 +44,9 @@ pub enum Command {
     Migrate(migrate::Command),
     /// Print a completion script for a shell
     Completion(completion::Args),
+    /// Print the reference of the command line, in Markdown
+    #[command(hide = true)]
+    Reference,
 }
 
 /// The French helps of every command.
@@ -53,6 +57,8 @@ pub const FRENCH: &[&[French]] = &[
     completion::FRENCH,
     doctor::FRENCH,
     migrate::FRENCH,
+    migrate::COPY_FRENCH,
+    reference::FRENCH,
     journal::FRENCH,
     quota::FRENCH,
 ];
@@ -69,6 +75,7 @@ impl Command {
             Self::Doctor => doctor::run(context).await,
             Self::Migrate(command) => command.run(context).await,
             Self::Completion(args) => args.run(context),
+            Self::Reference => reference::run(context),
         }
     }
 }

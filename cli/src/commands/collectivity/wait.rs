@@ -156,14 +156,13 @@ pub async fn until(
 /// Refusals that waiting does not heal.
 fn is_final(error: &watcher::Error) -> bool {
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
-    let status = match error {
+    match error {
         InitialListFailed(kube::Error::Api(status))
         | WatchStartFailed(kube::Error::Api(status))
-        | WatchFailed(kube::Error::Api(status)) => status,
-        WatchError(status) => status,
-        _ => return false,
-    };
-    matches!(status.code, 401 | 403 | 404)
+        | WatchFailed(kube::Error::Api(status))
+        | WatchError(status) => matches!(status.code, 401 | 403 | 404),
+        _ => false,
+    }
 }
 
 fn unwatchable(error: &watcher::Error, name: &str) -> CliError {

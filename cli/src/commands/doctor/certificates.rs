@@ -31,11 +31,7 @@ pub fn spaces(all: &[Collectivity]) -> Check {
         .filter(|o| of(o, STALLED) || (waiting.contains(o) && !of(o, RECONCILING)))
         .collect();
     if !broken.is_empty() {
-        let names = broken
-            .iter()
-            .map(|o| name(o))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let names = broken.iter().map(name).collect::<Vec<_>>().join(", ");
         return Check::new(
             subject,
             Verdict::Failed,

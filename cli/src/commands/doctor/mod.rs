@@ -83,7 +83,7 @@ impl Check {
             subject,
             verdict,
             seen,
-            remedy: error.remedy,
+            remedy: error.remedy.map(|remedy| *remedy),
         }
     }
 }

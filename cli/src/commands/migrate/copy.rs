@@ -47,7 +47,11 @@ pub const FRENCH: &[French] = &[
         "Dossier des journaux de reprise : le garder jusqu'à la fin de la migration",
     ),
     arg("migrate copy", "jobs", "Boîtes copiées en même temps"),
-    arg("migrate copy", "report", "Fichier où écrire la preuve, en JSON"),
+    arg(
+        "migrate copy",
+        "report",
+        "Fichier où écrire la preuve, en JSON",
+    ),
     arg(
         "migrate copy",
         "allow_cleartext",
@@ -58,9 +62,21 @@ pub const FRENCH: &[French] = &[
         "ca_file",
         "Fichier PEM d'autorités acceptées en plus des autorités publiques",
     ),
-    arg("migrate copy", "fail_fast", "S'arrêter à la première boîte incomplète"),
-    arg("migrate copy", "max_errors", "S'arrêter à ce nombre d'exceptions"),
-    arg("migrate copy", "verify_all", "Tout relire, même ce qui l'a déjà été"),
+    arg(
+        "migrate copy",
+        "fail_fast",
+        "S'arrêter à la première boîte incomplète",
+    ),
+    arg(
+        "migrate copy",
+        "max_errors",
+        "S'arrêter à ce nombre d'exceptions",
+    ),
+    arg(
+        "migrate copy",
+        "verify_all",
+        "Tout relire, même ce qui l'a déjà été",
+    ),
 ];
 
 /// Copy mailboxes from one IMAP server to another, without any cluster
@@ -109,7 +125,11 @@ impl Args {
             read_accounts(&self.accounts, &endpoints).map_err(|error| refused(&error))?;
         let options = Options {
             jobs: usize::from(self.jobs),
-            verification: if self.verify_all { Verification::All } else { Verification::New },
+            verification: if self.verify_all {
+                Verification::All
+            } else {
+                Verification::New
+            },
             fail_fast: self.fail_fast,
             max_errors: self.max_errors,
             ..Options::default()
@@ -184,11 +204,17 @@ fn say_exceptions(context: &Context, report: &Report) {
             context.note(&text!("{user} : {why}", "{user}: {why}"));
         }
     }
-    let all: Vec<_> = report.accounts.iter().flat_map(|account| &account.exceptions).collect();
+    let all: Vec<_> = report
+        .accounts
+        .iter()
+        .flat_map(|account| &account.exceptions)
+        .collect();
     for exception in all.iter().take(SHOWN) {
         let user = &exception.account;
         let folder = &exception.folder;
-        let uid = exception.uid.map_or(String::new(), |uid| format!(" UID {uid}"));
+        let uid = exception
+            .uid
+            .map_or(String::new(), |uid| format!(" UID {uid}"));
         let why = format!("{:?}: {}", exception.reason, exception.detail);
         let remedy = &exception.remedy;
         context.note(&text!(
@@ -214,14 +240,22 @@ fn outcome(report: &Report) -> Result<(), CliError> {
         Outcome::Complete => return Ok(()),
         Outcome::Partial => (
             Kind::Partial,
-            text!("des éléments manquent à la cible", "some items are absent from the target"),
+            text!(
+                "des éléments manquent à la cible",
+                "some items are absent from the target"
+            ),
         ),
-        Outcome::Stopped => {
-            (Kind::Partial, text!("arrêté avant la fin", "stopped before the end"))
-        }
-        Outcome::Failed => {
-            (Kind::Failure, text!("aucune boîte n'a pu être copiée", "no mailbox could be copied"))
-        }
+        Outcome::Stopped => (
+            Kind::Partial,
+            text!("arrêté avant la fin", "stopped before the end"),
+        ),
+        Outcome::Failed => (
+            Kind::Failure,
+            text!(
+                "aucune boîte n'a pu être copiée",
+                "no mailbox could be copied"
+            ),
+        ),
     };
     Err(CliError::new(kind, message).remedy(again))
 }
@@ -234,14 +268,36 @@ struct Line(AccountReport);
 impl Row for Line {
     fn titles(lang: Lang) -> Vec<&'static str> {
         lang.pick(
-            vec!["BOÎTE", "ÉTAT", "DOSSIERS", "À LA CIBLE", "COPIÉS", "OCTETS", "EXCEPTIONS", "DURÉE"],
-            vec!["MAILBOX", "STATE", "FOLDERS", "AT TARGET", "COPIED", "BYTES", "EXCEPTIONS", "TIME"],
+            vec![
+                "BOÎTE",
+                "ÉTAT",
+                "DOSSIERS",
+                "À LA CIBLE",
+                "COPIÉS",
+                "OCTETS",
+                "EXCEPTIONS",
+                "DURÉE",
+            ],
+            vec![
+                "MAILBOX",
+                "STATE",
+                "FOLDERS",
+                "AT TARGET",
+                "COPIED",
+                "BYTES",
+                "EXCEPTIONS",
+                "TIME",
+            ],
         )
     }
 
     fn cells(&self, lang: Lang) -> Vec<String> {
         let account = &self.0;
-        let there: u64 = account.folders.iter().map(|folder| folder.copied_messages).sum();
+        let there: u64 = account
+            .folders
+            .iter()
+            .map(|folder| folder.copied_messages)
+            .sum();
         let state = match account.status {
             AccountStatus::Complete => lang.pick("complète", "complete"),
             AccountStatus::Partial => lang.pick("partielle", "partial"),
@@ -295,7 +351,9 @@ impl melouvert_migration::Progress for Watcher {
                 self.planned.fetch_add(to_copy, Ordering::Relaxed);
                 true
             }
-            Event::Copied { messages, bytes, .. } => {
+            Event::Copied {
+                messages, bytes, ..
+            } => {
                 let before = self.copied.fetch_add(messages, Ordering::Relaxed);
                 self.bytes.fetch_add(bytes, Ordering::Relaxed);
                 before / 1000 != (before + messages) / 1000

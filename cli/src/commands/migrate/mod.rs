@@ -1,6 +1,7 @@
 //! `melouvert migrate`: moves mailboxes from an old server into a space, with a proof.
 
 mod accounts;
+mod copy;
 mod lines;
 mod proof;
 mod run;
@@ -152,9 +153,13 @@ pub const FRENCH: &[French] = &[
     arg("migrate worker", "run", "Numéro du passage"),
 ];
 
+/// French help of `migrate copy`.
+pub const COPY_FRENCH: &[French] = copy::FRENCH;
+
 /// `melouvert migrate …`
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Copy(copy::Args),
     /// Migrate mailboxes into the space of a collectivity, by a Job of the cluster
     ///
     /// The file has the columns source_user,source_password,target_user,target_password. Passwords
@@ -178,6 +183,7 @@ impl Command {
     /// Runs the command.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
+            Self::Copy(args) => args.run(context).await,
             Self::Run(args) => args.run(context).await,
             Self::Status(args) => args.run(context).await,
             Self::Verify(args) => args.run(context).await,
