@@ -179,6 +179,9 @@ pub async fn remove(
         .enter_for(&user, "delete", Resource::Agents, &siren, Some(&address))
         .await?;
     let address = parse(&address)?;
+    if tenant.store.agent(&address).await?.kind == AgentKind::System {
+        return Err(needed(&address));
+    }
     tenant.store.agent_remove(&address, &tenant.actor).await?;
     Ok(Json(RemovedAgent {
         sessions_ended: forget(&platform, &tenant, &address).await,
@@ -224,6 +227,23 @@ fn open(tenant: &Tenant) -> Result<&Tenant, ApiError> {
             "cancel the closure first: melouvert collectivity undelete",
         ),
     ))
+}
+
+fn needed(address: &EmailAddress) -> ApiError {
+    ApiError::conflict(
+        "SystemMailbox",
+        (
+            &format!("{address} est une boîte de la plateforme, que les normes exigent (RFC 5321)"),
+            &format!(
+                "{address} is a mailbox of the platform, which the standards demand (RFC 5321)"
+            ),
+        ),
+        (
+            "elle ne compte pas dans l'offre : laissez-la",
+            "it does not count in the plan: leave it",
+        ),
+    )
+    .field("address")
 }
 
 fn too_many(found: usize) -> ApiError {

@@ -105,7 +105,7 @@ impl ApiError {
 
     /// The caller lacks the right: the same words whether the tenant exists or not.
     pub fn forbidden(user: &str, verb: &str, resource: &str, namespace: Option<&str>) -> Self {
-        let place = namespace.map_or_else(String::new, |n| format!(" -n {n}"));
+        let place = namespace.map_or_else(|| " -A".to_owned(), |n| format!(" -n {n}"));
         Self::new(
             StatusCode::FORBIDDEN,
             "Forbidden",

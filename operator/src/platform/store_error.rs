@@ -25,7 +25,7 @@ impl From<StoreError> for ApiError {
             StoreError::Invalid { field, expected } => Self::invalid(
                 field,
                 (
-                    &format!("valeur refusée pour {field} : attendu {expected}"),
+                    &format!("valeur refusée pour {field}"),
                     &format!("{field} is not acceptable: expected {expected}"),
                 ),
                 ("corrigez ce champ", "correct this field"),
