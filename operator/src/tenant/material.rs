@@ -30,10 +30,7 @@ pub const DATABASE: &str = "mail-db";
 /// All of them.
 pub const SECRETS: [&str; 5] = [CA, MAIL_TLS, CLIENT_TLS, DKIM, DATABASE];
 
-/// Key of the reader role's password in [`DATABASE`].
-pub const READER_PASSWORD: &str = "reader-password";
-/// Key of the password of Dovecot's administration interface in [`DATABASE`].
-pub const DOVEADM_API_KEY: &str = "doveadm-api-key";
+pub use melouvert_tenant_template::mail::{DOVEADM_API_KEY, READER_PASSWORD};
 /// Keys of [`DKIM`].
 pub const DKIM_ED25519: &str = "ed25519.pem";
 /// See [`DKIM_ED25519`].

@@ -17,6 +17,10 @@ use crate::{
 pub const CONFIG_MAP: &str = "mail-config";
 /// The Secret with the servers' own secrets.
 pub const SERVERS_SECRET: &str = "mail-db";
+/// The key of [`SERVERS_SECRET`] with the password of the database's reader role.
+pub const READER_PASSWORD: &str = "reader-password";
+/// The key of [`SERVERS_SECRET`] with the key of Dovecot's administration interface.
+pub const DOVEADM_API_KEY: &str = "doveadm-api-key";
 /// The Secret with the mail-signing keys.
 pub const DKIM_SECRET: &str = "mail-dkim";
 /// The largest message that any server of the region takes, in bytes.
@@ -35,6 +39,9 @@ pub(crate) fn objects(
     let servers = [
         ("dovecot-secrets.conf", dovecot.as_str()),
         ("exim-secrets.conf", exim.as_str()),
+        // Alone too: the operator reads back what it keeps.
+        (READER_PASSWORD, material.reader_password.expose_secret()),
+        (DOVEADM_API_KEY, material.doveadm_api_key.expose_secret()),
     ];
     let rsa = material.dkim_rsa.as_ref();
     let keys = std::iter::once(("ed25519.pem", material.dkim_ed25519.expose_secret()))

@@ -95,7 +95,7 @@ fn database_roles_see_their_own_database_and_two_views() -> anyhow::Result<()> {
             "-n",
             "col-211401187",
             "-o",
-            "jsonpath={.data.password}",
+            "jsonpath={.data.reader-password}",
         ])?;
         let script = format!(
             "PGPASSWORD=\"$(echo {password} | base64 -d)\" exec psql -X -A -t -h melouvert-postgresql.melouvert-system.svc.cluster.local -U col_211401187_reader -d {database} -c \"{sql}\""
