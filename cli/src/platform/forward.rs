@@ -9,12 +9,12 @@ use rustls_pki_types::ServerName;
 use tokio::io::DuplexStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{PlatformClient, identity, try_again};
+use super::{PlatformClient, identity};
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
     kube::{client, explain},
-    text::{Text, text},
+    text::text,
 };
 
 /// The pod of the operator: a StatefulSet's, so that a Role can name it.
@@ -78,7 +78,11 @@ async fn forward(kube: Client, namespace: &str) -> Result<Portforwarder, CliErro
         .portforward(POD, &[PORT])
         .await
         .map_err(|error| {
-            closed(&error, namespace).unwrap_or_else(|| away(namespace).caused_by(&error))
+            closed(&error, namespace).unwrap_or_else(|| match &error {
+                // Its Display repeats the whole object.
+                kube::Error::Api(status) => away(namespace).caused_by(status.as_ref()),
+                other => away(namespace).caused_by(other),
+            })
         })
 }
 
@@ -182,10 +186,10 @@ fn away(place: &str) -> CliError {
             "Melouvert's operator does not answer ({place})"
         ),
     )
-    .remedy(Text {
-        fr: format!("{} ; il redémarre peut-être", try_again().fr),
-        en: format!("{}; it may be restarting", try_again().en),
-    })
+    .remedy(text!(
+        "il redémarre peut-être : réessayez ; si cela persiste : melouvert doctor",
+        "it may be restarting: try again; if it persists: melouvert doctor"
+    ))
 }
 
 #[cfg(test)]

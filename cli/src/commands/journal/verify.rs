@@ -24,7 +24,7 @@ pub struct Args {
 
 /// A journal that holds.
 #[derive(Debug, Serialize)]
-struct Intact {
+struct Proven {
     intact: bool,
     entries: i64,
     head: Option<String>,
@@ -41,13 +41,13 @@ impl Args {
         let path = format!("{}/verification", whose.path());
         let told: Verification = client.get(&path, &doing).await?;
         compare(&chain, &told, &whose)?;
-        let intact = Intact {
+        let proven = Proven {
             intact: true,
             entries: chain.length(),
             head: chain.head().map(Into::into),
         };
-        let (count, head) = (intact.entries, intact.head.clone().unwrap_or_default());
-        context.printer.one(&intact, &head, |lang| {
+        let (count, head) = (proven.entries, proven.head.clone().unwrap_or_default());
+        context.printer.one(&proven, &head, |lang| {
             text!(
                 "Intact : {count} entrées recalculées, aucune altérée\nTête : {head}",
                 "Intact: {count} entries computed again, none altered\nHead: {head}"
