@@ -146,7 +146,7 @@ fn mbsync(place: &Place, user: &str) -> anyhow::Result<Command> {
     };
     let text = format!(
         "{}{}Channel all\nFar :old:\nNear :new:\nPatterns *\nCreate Near\nSync Pull New Flags\n\
-         CopyArrivalDate yes\nFSync no\nSyncState {}/\n",
+         CopyArrivalDate yes\nSyncState {}/\n",
         account("old", place.source),
         account("new", place.target),
         state.display()

@@ -218,27 +218,38 @@ impl Reader<'_> {
         }
     }
 
+    /// The command in flight that asked for a message. A server may answer several commands before
+    /// it says that the first has ended, but never beyond the next EXAMINE.
+    fn owner(&mut self, uid: Uid) -> Option<(usize, &mut BTreeSet<Uid>, &mut BTreeSet<Uid>)> {
+        for (place, sent) in self.sent.iter_mut().enumerate() {
+            match sent {
+                Sent::Examine { .. } if place > 0 => return None,
+                Sent::Examine { .. } => {}
+                Sent::Fetch {
+                    job,
+                    pending,
+                    bodiless,
+                    ..
+                } => {
+                    if pending.contains(&uid) {
+                        return Some((job.folder, pending, bodiless));
+                    }
+                }
+            }
+        }
+        None
+    }
+
     async fn fetched(&mut self, item: crate::imap::FetchItem) {
         let Some(uid) = item.uid else { return };
-        let Some(Sent::Fetch {
-            job,
-            pending,
-            bodiless,
-            ..
-        }) = self.sent.front_mut()
-        else {
+        let Some((folder, pending, bodiless)) = self.owner(uid) else {
             return;
         };
-        let folder = job.folder;
         let Some(payload) = item.body else {
-            if pending.contains(&uid) {
-                bodiless.insert(uid);
-            }
+            bodiless.insert(uid);
             return;
         };
-        if !pending.remove(&uid) {
-            return;
-        }
+        pending.remove(&uid);
         self.progress = true;
         let (flags, date) = (item.flags.unwrap_or_default(), item.date);
         let item = Item {
@@ -302,7 +313,10 @@ impl Reader<'_> {
                 bodiless,
                 ..
             } if !pending.is_empty() => {
-                let vanished = status == Status::Ok && job.uids.len() == 1 && bodiless.is_empty();
+                let vanished = status == Status::Ok
+                    && job.uids.len() == 1
+                    && job.strikes > 0
+                    && bodiless.is_empty();
                 if vanished {
                     let index = self.work[job.folder].index;
                     self.deliver(Delivery::Vanished(index, job.uids[0]), job.folder)

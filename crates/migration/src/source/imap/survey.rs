@@ -130,7 +130,14 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
             .collect();
         pipeline(session, &commands, |index, untagged| {
             if let Untagged::MailboxStatus(state) = untagged {
-                states.insert(folders[index].name.clone(), state);
+                // A server may write the name in another way than LIST did.
+                let known = folders.iter().any(|folder| folder.name == state.name);
+                let name = if known {
+                    state.name.clone()
+                } else {
+                    folders[index].name.clone()
+                };
+                states.insert(name, state);
             }
         })
         .await?;

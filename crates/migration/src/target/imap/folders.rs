@@ -28,10 +28,13 @@ pub(super) async fn prepare(
     let mut states = listing.states;
     let ended = pipeline(session, &commands, |index, untagged| {
         if let Untagged::MailboxStatus(state) = untagged {
-            // The name is taken from the command: servers may write it another way.
-            let name = names
-                .iter()
-                .find(|name| commands[index].starts_with(&format!("STATUS {} ", quote(name))));
+            // A server may write the name in another way than the command did.
+            let name = names.iter().find(|name| **name == state.name).or_else(|| {
+                let of = |name: &&String| {
+                    commands[index].starts_with(&format!("STATUS {} ", quote(name)))
+                };
+                names.iter().find(of)
+            });
             if let Some(name) = name {
                 states.insert(name.clone(), state);
             }
