@@ -7,7 +7,7 @@ use melouvert_operator::{
     run,
     settings::{Cli, Command},
 };
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, filter::Directive, fmt};
 
 fn main() -> ExitCode {
     let Cli {
@@ -16,9 +16,8 @@ fn main() -> ExitCode {
     fmt()
         .json()
         .flatten_event(true)
-        .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
-        )
+        .with_span_list(false)
+        .with_env_filter(filter())
         .with_writer(std::io::stderr)
         .init();
     if rustls::crypto::aws_lc_rs::default_provider()
@@ -44,5 +43,21 @@ fn main() -> ExitCode {
             tracing::error!(error = format!("{error:#}"), "the operator ended");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// `RUST_LOG`, by default `info`; PostgreSQL's notices ("already exists, skipping") only when asked
+/// for by name.
+fn filter() -> EnvFilter {
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::try_new(&asked).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = if asked.is_empty() {
+        EnvFilter::new("info")
+    } else {
+        filter
+    };
+    match "sqlx::postgres::notice=warn".parse::<Directive>() {
+        Ok(quiet) if !asked.contains("notice") => filter.add_directive(quiet),
+        _ => filter,
     }
 }

@@ -18,15 +18,15 @@ use crate::{bootstrap::hex_secret, cluster::secret};
 pub type Existing = BTreeMap<String, BTreeMap<String, ByteString>>;
 
 /// The tenant's intermediate authority.
-pub const CA: &str = "tenant-ca";
-/// The mail servers' certificate.
-pub const MAIL_TLS: &str = "mail-tls";
+pub use melouvert_tenant_template::certificates::CA_SECRET as CA;
 /// What the mail servers show as clients.
-pub const CLIENT_TLS: &str = "mail-client-tls";
+pub use melouvert_tenant_template::certificates::CLIENT_SECRET as CLIENT_TLS;
+/// The mail servers' certificate.
+pub use melouvert_tenant_template::certificates::SERVER_SECRET as MAIL_TLS;
 /// Keys that sign outgoing mail.
-pub const DKIM: &str = "mail-dkim";
+pub use melouvert_tenant_template::mail::DKIM_SECRET as DKIM;
 /// Passwords of the mail servers.
-pub const DATABASE: &str = "mail-db";
+pub use melouvert_tenant_template::mail::SERVERS_SECRET as DATABASE;
 /// All of them.
 pub const SECRETS: [&str; 5] = [CA, MAIL_TLS, CLIENT_TLS, DKIM, DATABASE];
 
