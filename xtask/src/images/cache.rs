@@ -6,6 +6,9 @@ use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+/// Archives of one image that stay: other checkouts may still load an older one.
+const KEPT_ARCHIVES: usize = 4;
+
 /// The cache, locked against other builders until dropped.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -55,6 +58,29 @@ impl Cache {
         for entry in std::fs::read_dir(&directory).map_err(io("list", &directory))? {
             let path = entry.map_err(io("list", &directory))?.path();
             std::fs::remove_dir_all(&path).map_err(io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all but the newest archives of `name`.
+    pub fn prune(&self, name: &str) -> Result<(), Error> {
+        let directory = self.root.join("archives");
+        let mut archives = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(io("list", &directory))? {
+            let path = entry.map_err(io("list", &directory))?.path();
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            if file
+                .rsplit_once('-')
+                .is_some_and(|(image, _)| image == name)
+            {
+                let meta = std::fs::metadata(&path).map_err(io("inspect", &path))?;
+                archives.push((meta.modified().map_err(io("inspect", &path))?, path));
+            }
+        }
+        archives.sort();
+        let surplus = archives.len().saturating_sub(KEPT_ARCHIVES);
+        for (_, path) in archives.into_iter().take(surplus) {
+            std::fs::remove_file(&path).map_err(io("remove", &path))?;
         }
         Ok(())
     }
@@ -115,5 +141,24 @@ mod tests {
         std::fs::write(cache.entry("k"), b"{").expect("broken");
         let error = cache.get::<u8>("k").expect_err("not JSON");
         assert!(error.to_string().contains("k.json"), "{error}");
+    }
+
+    #[test]
+    fn pruning_keeps_the_newest_archives_of_one_image_only() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let cache = Cache::open_at(directory.path().into(), &|| {}).expect("a cache");
+        let age = |path: &Path, hours| {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_hours(hours);
+            let file = File::create(path).expect("created");
+            file.set_modified(time).expect("dated");
+        };
+        for hours in 0..6 {
+            age(&cache.archive("exim", &format!("{hours}")), hours);
+        }
+        age(&cache.archive("dovecot", "0"), 0);
+        cache.prune("exim").expect("pruned");
+        let there = |tag: &str| cache.archive("exim", tag).is_file();
+        assert_eq!(["0", "1", "2", "5"].map(there), [false, false, true, true]);
+        assert!(cache.archive("dovecot", "0").is_file());
     }
 }

@@ -283,6 +283,7 @@ impl Builder<'_> {
         ];
         let built = self.archive(job, &layers)?;
         self.cache.put(&job.key, &built)?;
+        self.cache.prune(job.name)?;
         (self.progress)(&format!("{}: {}", job.name, built.reference));
         Ok(built)
     }
