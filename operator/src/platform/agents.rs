@@ -11,7 +11,7 @@ use melouvert_api::wire::{
     AddedAgent, AddedAgents, Agent, AgentList, IMPORT_MAX, ImportAgents, NewAgent, PasswordSet,
     RemovedAgent, SetPassword,
 };
-use melouvert_domain::{EmailAddress, Lifecycle};
+use melouvert_domain::{EmailAddress, Lifecycle, NamespaceName};
 use melouvert_store::{self as store, AgentKind, StoreError};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     authorize::Resource,
     error::ApiError,
     extract::Body,
-    mailstore::MailStore,
+    mailstore::{MailStore, REMEMBERED},
     new_agent::{self, Candidate, Flaw},
     passwords::{self, Chosen},
     state::Platform,
@@ -163,7 +163,7 @@ pub async fn set_password(
             .await?;
     }
     Ok(Json(PasswordSet {
-        sessions_ended: forget(&platform, &tenant, &address).await,
+        sessions_ended: end_sessions(&platform, &tenant, &address).await,
         address: address.to_string(),
         password: chosen.shown(),
     }))
@@ -184,24 +184,37 @@ pub async fn remove(
     }
     tenant.store.agent_remove(&address, &tenant.actor).await?;
     Ok(Json(RemovedAgent {
-        sessions_ended: forget(&platform, &tenant, &address).await,
+        sessions_ended: end_sessions(&platform, &tenant, &address).await,
         address: address.to_string(),
         mailbox_kept: true,
     }))
 }
 
-/// Ends the agent's sessions; the caller is told when that failed, since the change itself stands.
-async fn forget(platform: &Platform, tenant: &Tenant, address: &EmailAddress) -> bool {
+/// Ends the agent's sessions, at once and again when no former password can open new ones; the
+/// caller is told when that failed, since the change itself stands.
+async fn end_sessions(platform: &Arc<Platform>, tenant: &Tenant, address: &EmailAddress) -> bool {
+    let ended = kick(platform, &tenant.namespace, address).await;
+    let (platform, namespace, address) =
+        (platform.clone(), tenant.namespace.clone(), address.clone());
+    tokio::spawn(async move {
+        // Only time makes Dovecot forget.
+        tokio::time::sleep(REMEMBERED).await;
+        kick(&platform, &namespace, &address).await;
+    });
+    ended
+}
+
+async fn kick(platform: &Platform, namespace: &NamespaceName, address: &EmailAddress) -> bool {
     let region_ca_pem = platform.material.borrow().region_ca_pem.clone();
     let mail = MailStore {
-        namespace: &tenant.namespace,
+        namespace,
         region_ca_pem: &region_ca_pem,
     };
-    match mail.forget(&platform.kube, &address.to_string()).await {
+    match mail.kick(&platform.kube, &address.to_string()).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(
-                namespace = %tenant.namespace,
+                %namespace,
                 %error,
                 source = ?std::error::Error::source(&error),
                 "open sessions of an agent were not ended"

@@ -27,6 +27,9 @@ const KEY: &str = "doveadm-api-key";
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Commands in one request: Dovecot runs them one after the other.
 const BATCH: usize = 200;
+/// How long Dovecot may accept a former password (`auth_cache_ttl` of its configuration), and a
+/// second for the change to be seen.
+pub const REMEMBERED: Duration = Duration::from_secs(3);
 const ANSWER_MAX: usize = 4 << 20;
 
 /// What a mailbox holds.
@@ -105,17 +108,17 @@ impl MailStore<'_> {
         Ok(usage(&self.run(kube, &commands).await?, addresses))
     }
 
-    /// Ends the agent's sessions and forgets the password that Dovecot remembers.
-    pub async fn forget(&self, kube: &Client, address: &str) -> Result<(), MailStoreError> {
-        let commands = [
-            json!(["authCacheFlush", { "user": [address] }, FLUSH]),
-            json!(["kick", { "mask": [address] }, "kick"]),
-        ];
+    /// Ends the agent's sessions.
+    ///
+    /// `authCacheFlush` is not used: over HTTP it makes Dovecot 2.4.1 abort. What Dovecot remembers
+    /// of a password lasts [`REMEMBERED`] at most.
+    pub async fn kick(&self, kube: &Client, address: &str) -> Result<(), MailStoreError> {
+        let commands = [json!(["kick", { "mask": address }, "kick"])];
         let answers = self.run(kube, &commands).await?;
-        match answers.into_iter().find(refused) {
+        match answers.into_iter().find(|answer| answer.0 == "error") {
             None => Ok(()),
-            Some(Answer(_, why, tag)) => Err(MailStoreError::Refused {
-                command: tag,
+            Some(Answer(_, why, command)) => Err(MailStoreError::Refused {
+                command,
                 why: why.to_string(),
             }),
         }
@@ -175,13 +178,6 @@ impl MailStore<'_> {
 /// `["doveadmResponse" | "error", what, tag]`.
 #[derive(Debug, Deserialize)]
 struct Answer(String, Value, String);
-
-const FLUSH: &str = "flush";
-
-/// Whether a command failed; nobody to kick is what was wanted.
-fn refused(Answer(kind, _, tag): &Answer) -> bool {
-    kind == "error" && tag == FLUSH
-}
 
 fn key(secret: Secret) -> Option<SecretString> {
     let bytes = secret.data?.remove(KEY)?.0;
@@ -267,15 +263,6 @@ mod tests {
                 }
             )]
         );
-    }
-
-    #[test]
-    fn nobody_to_kick_is_no_failure() {
-        let answer =
-            |kind: &str, tag: &str| Answer(kind.into(), json!({"exitCode": 68}), tag.into());
-        assert!(!refused(&answer("error", "kick")));
-        assert!(refused(&answer("error", FLUSH)));
-        assert!(!refused(&answer("doveadmResponse", FLUSH)));
     }
 
     #[test]
