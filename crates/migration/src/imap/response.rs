@@ -308,3 +308,68 @@ fn parse_quota(cursor: &mut Cursor<'_>) -> Result<Vec<(String, u64, u64)>, Strin
         resources.push((name, used, cursor.number()?));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &[u8], literals: &[&[u8]]) -> Result<Response, String> {
+        let literals = literals.iter().map(|literal| literal.to_vec()).collect();
+        let raw = RawResponse {
+            text: text.to_vec(),
+            literals,
+            body: None,
+        };
+        parse_response(raw, &mut FlagInterner::default())
+    }
+
+    #[test]
+    fn fetch_in_any_order_with_unknown_attributes() {
+        let text = b"* 3 FETCH (X-GM-LABELS (\"a)b\" {3}) UID 9 BODY[HEADER.FIELDS (A B)] {2} \
+            MODSEQ (77) FLAGS (\\Seen $x) INTERNALDATE \" 1-Jan-2020 00:00:00 +0000\")";
+        let Ok(Response::Untagged(Untagged::Fetch(item))) = parse(text, &[b"x y", b"h:"]) else {
+            panic!("a fetch")
+        };
+        assert_eq!((item.uid, item.modseq), (Some(9), Some(77)));
+        assert_eq!(
+            item.flags.map(|flags| flags.to_string()).as_deref(),
+            Some("$x \\Seen")
+        );
+        assert!(item.date.is_some() && item.body.is_none());
+    }
+
+    #[test]
+    fn codes_and_texts() {
+        let Ok(Response::Tagged {
+            status, code, text, ..
+        }) = parse(b"m1 no [overquota 5] Quota exceeded {4}", &[])
+        else {
+            panic!("tagged")
+        };
+        assert_eq!(status, Status::No);
+        assert_eq!(
+            code,
+            Some(Code {
+                name: "OVERQUOTA".into(),
+                arguments: "5".into()
+            })
+        );
+        assert_eq!(text, "Quota exceeded {4}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes, &[]);
+        }
+
+        #[test]
+        fn no_near_miss_panics(
+            text in "\\* [0-9]{1,12} FETCH \\(((UID|FLAGS|BODY\\[\\]|MODSEQ|\\(|\\)|\"|\\{[0-9]{1,3}\\}|NIL|[0-9]{1,20}) ?){0,12}\\)?",
+        ) {
+            let _ = parse(text.as_bytes(), &[b"one", b"two"]);
+        }
+    }
+}

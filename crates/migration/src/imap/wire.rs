@@ -128,7 +128,12 @@ impl Wire {
         let mut raw = RawResponse::default();
         loop {
             let deadline = Instant::now() + limit;
+            let before = raw.text.len();
             self.receive_line(&mut raw.text, deadline, limit).await?;
+            // Nothing after a literal: the text still ends with that literal's own size.
+            if raw.text.len() == before {
+                return Ok(raw);
+            }
             let Some(size) = literal_size(&raw.text) else {
                 return Ok(raw);
             };
