@@ -9,7 +9,7 @@ use kube::{
 
 use crate::{
     errors::{CliError, Kind},
-    text::{Text, text},
+    text::{Text, de, text},
 };
 
 /// A client for the cluster of the kubeconfig (`path`, else `KUBECONFIG`, else `~/.kube/config`).
@@ -80,13 +80,13 @@ fn where_to_get_one() -> Text {
 /// The failure of a request to the API server, `doing` being what was attempted
 /// (« lire la collectivité 211401187 » / "read collectivity 211401187").
 pub fn explain(error: &kube::Error, doing: &Text) -> CliError {
-    let (fr, en) = (&doing.fr, &doing.en);
+    let (fr, en) = (de(&doing.fr), &doing.en);
     match error {
         kube::Error::Api(status) => refusal(status, doing),
         kube::Error::Auth(_) => CliError::new(
             Kind::Refused,
             text!(
-                "impossible de {fr} : identification impossible",
+                "impossible {fr} : identification impossible",
                 "failed to {en}: no identity"
             ),
         )
@@ -96,7 +96,7 @@ pub fn explain(error: &kube::Error, doing: &Text) -> CliError {
             "check the kubeconfig's identity with your hoster"
         )),
         kube::Error::SerdeError(_) => CliError::failure(text!(
-            "impossible de {fr} : réponse du cluster incompréhensible",
+            "impossible {fr} : réponse du cluster incompréhensible",
             "failed to {en}: the cluster's answer was not understood"
         ))
         .caused_by(error)
@@ -107,7 +107,7 @@ pub fn explain(error: &kube::Error, doing: &Text) -> CliError {
         _ => CliError::new(
             Kind::Unavailable,
             text!(
-                "impossible de {fr} : le cluster ne répond pas",
+                "impossible {fr} : le cluster ne répond pas",
                 "failed to {en}: the cluster does not answer"
             ),
         )
@@ -121,12 +121,12 @@ pub fn explain(error: &kube::Error, doing: &Text) -> CliError {
 
 /// A `Status` of the API server in words; also for those that the platform API relays.
 pub fn refusal(status: &kube::core::Status, doing: &Text) -> CliError {
-    let (fr, en) = (&doing.fr, &doing.en);
+    let (fr, en) = (de(&doing.fr), &doing.en);
     let said = &status.message;
     match (status.code, status.reason.as_str()) {
         (401, _) => CliError::new(
             Kind::Refused,
-            text!("impossible de {fr} : identité refusée par le cluster", "failed to {en}: the cluster refuses this identity"),
+            text!("impossible {fr} : identité refusée par le cluster", "failed to {en}: the cluster refuses this identity"),
         )
         .remedy(text!(
             "le certificat ou le jeton du kubeconfig a peut-être expiré : demandez-en un autre à votre hébergeur",
@@ -134,11 +134,11 @@ pub fn refusal(status: &kube::core::Status, doing: &Text) -> CliError {
         )),
         (403, _) if said.contains("ValidatingAdmissionPolicy") => CliError::new(
             Kind::Refused,
-            text!("impossible de {fr} : une règle de la plateforme s'y oppose : {said}", "failed to {en}: a rule of the platform refuses it: {said}"),
+            text!("impossible {fr} : une règle de la plateforme s'y oppose : {said}", "failed to {en}: a rule of the platform refuses it: {said}"),
         ),
         (403, _) => CliError::new(
             Kind::Refused,
-            text!("impossible de {fr} : vous n'en avez pas le droit", "failed to {en}: you lack the right"),
+            text!("impossible {fr} : vous n'en avez pas le droit", "failed to {en}: you lack the right"),
         )
         .caused_by(status)
         .remedy(text!(
@@ -148,7 +148,7 @@ pub fn refusal(status: &kube::core::Status, doing: &Text) -> CliError {
         (404, _) if said.contains("could not find the requested resource") || said.starts_with("404 page") => {
             CliError::new(
                 Kind::Unavailable,
-                text!("impossible de {fr} : Melouvert n'est pas installé sur ce cluster", "failed to {en}: Melouvert is not installed on this cluster"),
+                text!("impossible {fr} : Melouvert n'est pas installé sur ce cluster", "failed to {en}: Melouvert is not installed on this cluster"),
             )
             .remedy(text!(
                 "installez le chart charts/melouvert, ou vérifiez --context",
@@ -157,26 +157,26 @@ pub fn refusal(status: &kube::core::Status, doing: &Text) -> CliError {
         }
         (404, _) => CliError::new(
             Kind::NotFound,
-            text!("impossible de {fr} : n'existe pas", "failed to {en}: it does not exist"),
+            text!("impossible {fr} : introuvable", "failed to {en}: not found"),
         )
         .caused_by(status),
         (409, "AlreadyExists") => CliError::new(
             Kind::Conflict,
-            text!("impossible de {fr} : existe déjà", "failed to {en}: it exists already"),
+            text!("impossible {fr} : existe déjà", "failed to {en}: it exists already"),
         ),
         (409, _) => CliError::new(
             Kind::Conflict,
-            text!("impossible de {fr} : changé entre-temps", "failed to {en}: it was changed meanwhile"),
+            text!("impossible {fr} : changé entre-temps", "failed to {en}: it was changed meanwhile"),
         )
         .caused_by(status)
         .remedy(text!("relancez la commande", "run the command again")),
         (400 | 422, _) => CliError::new(
             Kind::Usage,
-            text!("impossible de {fr} : refusé par le schéma : {said}", "failed to {en}: refused by the schema: {said}"),
+            text!("impossible {fr} : refusé par le schéma : {said}", "failed to {en}: refused by the schema: {said}"),
         ),
         (code, _) => CliError::new(
             Kind::Unavailable,
-            text!("impossible de {fr} : le cluster répond {code}", "failed to {en}: the cluster answers {code}"),
+            text!("impossible {fr} : le cluster répond {code}", "failed to {en}: the cluster answers {code}"),
         )
         .caused_by(status)
         .remedy(text!("réessayez ; si cela persiste : melouvert doctor", "try again; if it persists: melouvert doctor")),

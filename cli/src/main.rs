@@ -13,6 +13,7 @@ mod language;
 mod platform;
 mod printer;
 mod progress;
+mod reasons;
 mod text;
 mod usage;
 

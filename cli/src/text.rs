@@ -56,6 +56,16 @@ macro_rules! text {
 }
 pub(crate) use text;
 
+/// « de » before a verb: « d'ouvrir », « de lire ».
+pub fn de(verb: &str) -> String {
+    let vowel = verb.starts_with(|c: char| "aâàeéèêiîoôuûAEÉIOU".contains(c));
+    if vowel {
+        format!("d'{verb}")
+    } else {
+        format!("de {verb}")
+    }
+}
+
 /// A date for people: `15/12/2026 à 16:00 UTC` or `2026-12-15 16:00 UTC`.
 pub fn date(lang: Lang, at: jiff::Timestamp) -> String {
     at.strftime(lang.pick("%d/%m/%Y à %H:%M UTC", "%Y-%m-%d %H:%M UTC"))
@@ -65,6 +75,12 @@ pub fn date(lang: Lang, at: jiff::Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn de_elides_before_a_vowel() {
+        assert_eq!(de("ouvrir"), "d'ouvrir");
+        assert_eq!(de("lire"), "de lire");
+    }
 
     #[test]
     fn both_languages_take_the_same_arguments() {

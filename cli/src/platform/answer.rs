@@ -8,15 +8,15 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     errors::{CliError, Kind},
-    text::{Text, text},
+    text::{Text, de, text},
 };
 
 /// A success's body.
 pub fn json<T: DeserializeOwned>(bytes: &[u8], doing: &Text) -> Result<T, CliError> {
-    let (fr, en) = (&doing.fr, &doing.en);
+    let (fr, en) = (de(&doing.fr), &doing.en);
     serde_json::from_slice(bytes).map_err(|error| {
         CliError::failure(text!(
-            "impossible de {fr} : réponse de la plateforme incompréhensible",
+            "impossible {fr} : réponse de la plateforme incompréhensible",
             "failed to {en}: the platform's answer was not understood"
         ))
         .caused_by(&error)
@@ -26,14 +26,14 @@ pub fn json<T: DeserializeOwned>(bytes: &[u8], doing: &Text) -> Result<T, CliErr
 
 /// A refusal: its own words when it is the platform's, the bare status otherwise.
 pub fn refusal(status: StatusCode, bytes: &[u8], doing: &Text) -> CliError {
-    let (fr, en) = (&doing.fr, &doing.en);
+    let (fr, en) = (de(&doing.fr), &doing.en);
     let kind = kind(status);
     match serde_json::from_slice::<ErrorBody>(bytes) {
         Ok(ErrorBody { error }) => told(kind, &error, doing),
         Err(_) => CliError::new(
             kind,
             text!(
-                "impossible de {fr} : la plateforme répond {status}",
+                "impossible {fr} : la plateforme répond {status}",
                 "failed to {en}: the platform answers {status}"
             ),
         )
@@ -64,16 +64,13 @@ fn told(kind: Kind, error: &ErrorDetail, doing: &Text) -> CliError {
         .field
         .as_ref()
         .filter(|_| error.code == "InvalidField" && error.lines.is_empty());
-    let (doing_fr, doing_en) = (&doing.fr, &doing.en);
+    let (doing_fr, doing_en) = (de(&doing.fr), &doing.en);
     let message = match field {
         Some(field) => text!(
-            "impossible de {doing_fr} : {field} : {fr}",
+            "impossible {doing_fr} : {field} : {fr}",
             "failed to {doing_en}: {field}: {en}"
         ),
-        None => text!(
-            "impossible de {doing_fr} : {fr}",
-            "failed to {doing_en}: {en}"
-        ),
+        None => text!("impossible {doing_fr} : {fr}", "failed to {doing_en}: {en}"),
     };
     let remedy = Text {
         fr: error.remedy_fr.clone(),
@@ -115,7 +112,7 @@ mod tests {
         let error = refusal(StatusCode::UNPROCESSABLE_ENTITY, &body(Vec::new()), &doing);
         assert_eq!(error.kind, Kind::Usage);
         insta::assert_snapshot!(error.render(Lang::Fr), @r"
-        erreur : impossible de ajouter l'agent : address : mauvais domaine
+        erreur : impossible d'ajouter l'agent : address : mauvais domaine
           que faire : corrigez ce champ
         ");
         insta::assert_snapshot!(error.render(Lang::En), @r"

@@ -10,6 +10,7 @@ use melouvert_api::{
 
 use crate::{
     printer::table,
+    reasons,
     text::{self, Lang},
 };
 
@@ -64,7 +65,7 @@ pub fn sheet(object: &Collectivity, lang: Lang) -> String {
         let _ = write!(out, "\n  {name:width$}  {value}");
     }
     if let Some(status) = &object.status {
-        out.push_str(&messages(status));
+        out.push_str(&messages(status, lang));
         out.push_str(&records(status, lang));
         out.push_str(&certificates(status, lang));
     }
@@ -109,17 +110,18 @@ pub fn instant(text: &str, lang: Lang) -> String {
         .map_or_else(|_| text.to_owned(), |at| text::date(lang, at))
 }
 
-fn messages(status: &CollectivityStatus) -> String {
-    let mut out = String::new();
-    for kind in [STALLED, RECONCILING, READY] {
-        let told = status.conditions.iter().find(|c| {
-            c.type_ == kind && !c.message.is_empty() && (c.status == "True") == (kind != READY)
-        });
-        if let Some(condition) = told {
-            let _ = write!(out, "\n  {}: {}", condition.reason, condition.message);
-        }
-    }
-    out
+/// What hinders, else what goes on; nothing when all is well.
+fn messages(status: &CollectivityStatus, lang: Lang) -> String {
+    [STALLED, RECONCILING]
+        .iter()
+        .find_map(|kind| {
+            status
+                .conditions
+                .iter()
+                .find(|c| c.type_ == *kind && c.status == "True")
+        })
+        .map(|condition| format!("\n  → {}", reasons::full(condition).in_lang(lang)))
+        .unwrap_or_default()
 }
 
 fn records(status: &CollectivityStatus, lang: Lang) -> String {

@@ -8,7 +8,7 @@ use crate::{
     errors::{CliError, Kind},
     globals::Context,
     input,
-    text::{Text, text},
+    text::{Text, de, text},
 };
 
 /// One of the three turns.
@@ -81,7 +81,7 @@ impl Args {
         let object = get(&api, &siren).await?;
         let name = object.spec.legal_name.clone();
         if object.spec.lifecycle == turn.to {
-            context.note(&(turn.done)(&name));
+            context.note(&text!("{name} : rien à faire.", "{name}: nothing to do."));
             return Ok(());
         }
         if object.spec.lifecycle != turn.from {
@@ -100,7 +100,7 @@ impl Args {
 
 /// The state does not allow it.
 pub fn wrong_state(object: &Collectivity, doing: &Text) -> CliError {
-    let (fr, en) = (&doing.fr, &doing.en);
+    let (fr, en) = (de(&doing.fr), &doing.en);
     let siren = &object.spec.siren;
     let (state, remedy) = match object.spec.lifecycle {
         LifecycleSchema::Active => (
@@ -128,10 +128,7 @@ pub fn wrong_state(object: &Collectivity, doing: &Text) -> CliError {
     let (state_fr, state_en) = (state.fr, state.en);
     CliError::new(
         Kind::Conflict,
-        text!(
-            "impossible de {fr} : {state_fr}",
-            "failed to {en}: {state_en}"
-        ),
+        text!("impossible {fr} : {state_fr}", "failed to {en}: {state_en}"),
     )
     .remedy(remedy)
 }

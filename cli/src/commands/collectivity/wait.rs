@@ -3,19 +3,21 @@
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api,
     runtime::{WatchStreamExt, watcher},
 };
 use melouvert_api::{
     Collectivity,
-    condition::{READY, RECONCILING, STALLED, holds},
+    condition::{READY, RECONCILING, STALLED},
 };
 
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
     kube::explain,
+    reasons,
     text::{Text, text},
 };
 
@@ -38,41 +40,33 @@ pub fn serving(object: Option<&Collectivity>) -> Sight {
             "the collectivity was erased"
         ));
     };
-    let Some(status) = current(object) else {
-        return Sight::Going(text!("prise en charge…", "being taken up…"));
-    };
-    let said = |kind| {
-        status.conditions.iter().find(|c| c.type_ == kind).map(|c| {
-            if c.message.is_empty() {
-                c.reason.clone()
-            } else {
-                c.message.clone()
-            }
-        })
-    };
-    if holds(&status.conditions, STALLED) {
-        return Sight::Stuck(Text::verbatim(said(STALLED).unwrap_or_default()));
+    let conditions = current(object);
+    let find = |kind| conditions.iter().find(|c| c.type_ == kind);
+    if let Some(stalled) = find(STALLED).filter(|c| c.status == "True") {
+        return Sight::Stuck(reasons::full(stalled));
     }
-    if holds(&status.conditions, READY) {
-        return Sight::Done;
-    }
-    match said(RECONCILING).or_else(|| said(READY)) {
-        Some(message) => Sight::Going(Text::verbatim(message)),
-        None => Sight::Going(text!("en préparation…", "in preparation…")),
+    match (find(READY), find(RECONCILING)) {
+        (Some(ready), _) if ready.status == "True" => Sight::Done,
+        (_, Some(going)) | (Some(going), None) => Sight::Going(reasons::brief(going)),
+        (None, None) => Sight::Going(text!("prise en charge…", "being taken up…")),
     }
 }
 
 /// Whether the operator is done with the present spec, serving or not.
 pub fn settled(object: Option<&Collectivity>) -> Sight {
     match serving(object) {
-        Sight::Going(text) => match object.and_then(current) {
-            Some(status)
-                if !status.conditions.is_empty() && !holds(&status.conditions, RECONCILING) =>
-            {
+        Sight::Going(text) => {
+            let conditions = object.map(current).unwrap_or_default();
+            let busy = conditions.is_empty()
+                || conditions
+                    .iter()
+                    .any(|c| c.type_ == RECONCILING && c.status == "True");
+            if busy {
+                Sight::Going(text)
+            } else {
                 Sight::Done
             }
-            _ => Sight::Going(text),
-        },
+        }
         other => other,
     }
 }
@@ -96,12 +90,14 @@ pub fn gone(object: Option<&Collectivity>) -> Sight {
     }
 }
 
-/// The status, when it describes the present spec.
-fn current(object: &Collectivity) -> Option<&melouvert_api::CollectivityStatus> {
+/// The conditions that describe the present spec.
+fn current(object: &Collectivity) -> Vec<&Condition> {
     object
         .status
-        .as_ref()
-        .filter(|status| status.observed_generation >= object.metadata.generation)
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .filter(|condition| condition.observed_generation >= object.metadata.generation)
+        .collect()
 }
 
 /// Watches until `judge` says done; returns the object as then seen (`None` when it is gone).

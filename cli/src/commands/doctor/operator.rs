@@ -10,7 +10,7 @@ use super::{Check, Verdict};
 use crate::{
     errors::{CliError, Kind, chain},
     kube::explain,
-    text::{Text, text},
+    text::{Text, de, text},
 };
 
 const POD: &str = "melouvert-operator-0";
@@ -111,12 +111,12 @@ async fn ready(pods: &Api<Pod>) -> Result<(u16, String), CliError> {
         .portforward(POD, &[HEALTH_PORT])
         .await
         .map_err(|error| explain(&error, &doing))?;
-    let (fr, en) = (&doing.fr, &doing.en);
+    let (fr, en) = (de(&doing.fr), &doing.en);
     let broken = |error: &dyn std::error::Error| {
         let why = chain(error);
         CliError::new(
             Kind::Unavailable,
-            text!("impossible de {fr} : {why}", "failed to {en}: {why}"),
+            text!("impossible {fr} : {why}", "failed to {en}: {why}"),
         )
     };
     let stream = forward

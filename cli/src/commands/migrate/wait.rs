@@ -7,15 +7,13 @@ use kube::{
     Api,
     runtime::{WatchStreamExt, watcher},
 };
-use melouvert_api::{
-    Migration,
-    condition::{STALLED, holds},
-};
+use melouvert_api::{Migration, condition::STALLED};
 
 use super::lines;
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
+    reasons,
     text::{Text, text},
 };
 
@@ -80,28 +78,30 @@ pub async fn finished(
 
 /// `None` when the run ended, else where it stands.
 fn judge(migration: &Migration) -> Result<Option<Text>, CliError> {
-    let Some(status) = migration
-        .status
-        .as_ref()
-        .filter(|status| status.observed_generation >= migration.metadata.generation)
-    else {
-        return Ok(Some(text!("prise en charge…", "being taken up…")));
-    };
-    if holds(&status.conditions, STALLED) && status.phase.as_deref().is_none_or(|p| p == "Pending")
-    {
-        let why = status.conditions.iter().find(|c| c.type_ == STALLED);
-        let why = why.map(|c| c.message.clone()).unwrap_or_default();
+    let generation = migration.metadata.generation;
+    let status = migration.status.clone().unwrap_or_default();
+    // The operator observes a refused spec in its conditions alone.
+    let stalled = status.conditions.iter().find(|condition| {
+        condition.type_ == STALLED
+            && condition.status == "True"
+            && condition.observed_generation >= generation
+    });
+    if let (Some(stalled), Some("Pending")) = (stalled, status.phase.as_deref()) {
+        let Text { fr, en } = reasons::full(stalled);
         return Err(CliError::new(
             Kind::Conflict,
             text!(
-                "la migration est bloquée : {why}",
-                "the migration is stalled: {why}"
+                "la migration est refusée : {fr}",
+                "the migration is refused: {en}"
             ),
         ));
     }
+    if status.observed_generation < generation {
+        return Ok(Some(text!("prise en charge…", "being taken up…")));
+    }
     Ok(match status.phase.as_deref() {
         Some("Complete" | "Partial" | "Failed") => None,
-        _ => Some(lines::progress(status)),
+        _ => Some(lines::progress(&status)),
     })
 }
 
@@ -127,16 +127,12 @@ pub fn outcome(migration: &Migration, siren: &str) -> Result<(), CliError> {
             .remedy(see))
         }
         Some("Failed") => {
-            let why = status
-                .conditions
-                .iter()
-                .find(|c| c.status != "True" || c.type_ == STALLED);
-            let why = why.map(|c| c.message.clone()).unwrap_or_default();
+            let stalled = status.conditions.iter().find(|c| c.type_ == STALLED);
+            let Text { fr, en } = stalled.map_or_else(|| Text::verbatim("?"), reasons::full);
             Err(CliError::failure(text!(
-                "migration {name} en échec : {why}",
-                "migration {name} failed: {why}"
-            ))
-            .remedy(see))
+                "migration {name} en échec : {fr}",
+                "migration {name} failed: {en}"
+            )))
         }
         _ => Ok(()),
     }
@@ -144,6 +140,8 @@ pub fn outcome(migration: &Migration, siren: &str) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
+    use melouvert_api::condition::{Verdict, merge};
+
     use super::*;
 
     fn migration(observed: i64, phase: &str) -> Migration {
@@ -157,6 +155,25 @@ mod tests {
             "status": { "observedGeneration": observed, "phase": phase },
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_refused_migration_ends_the_wait() {
+        let mut refused = migration(1, "Pending");
+        let verdict = Verdict {
+            kind: STALLED,
+            holds: true,
+            reason: "AccountsMissing",
+            message: "spec.accountsSecret: x".into(),
+        };
+        let conditions = merge(&[], vec![verdict], Some(2), jiff::Timestamp::UNIX_EPOCH);
+        refused.status.as_mut().unwrap().conditions = conditions;
+        let error = judge(&refused).unwrap_err();
+        assert_eq!(error.kind, Kind::Conflict);
+        assert!(
+            error.message.fr.contains("spec.accountsSecret"),
+            "{error:?}"
+        );
     }
 
     #[test]
