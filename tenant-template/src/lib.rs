@@ -99,6 +99,7 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     };
     let (space, mail) = (place("tenant"), place(component::MAIL));
     let mut border = rights::accounts(&space).to_vec();
+    border.push(rights::worker_binding(tenant, &space));
     border.extend([
         quota::limits(&space),
         network::default_deny(&space),

@@ -13,20 +13,36 @@ const OPERATOR: &str = "melouvert-operator";
 
 /// The operator's right to work in the namespace: everything else needs it first.
 pub(crate) fn binding(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
+    let subject = account(OPERATOR, &tenant.system_namespace);
+    bind(place, OPERATOR, labels::TENANT_MANAGER_ROLE, subject)
+}
+
+/// The right of a migration's Job to report to the platform API, and none to the cluster.
+pub(crate) fn worker_binding(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
+    let subject = account(labels::component::MIGRATION, tenant.namespace.as_str());
+    let role = labels::MIGRATION_WORKER_ROLE;
+    bind(place, role, role, subject)
+}
+
+fn bind(place: &Place<'_>, name: &str, cluster_role: &str, subject: Subject) -> Object {
     Object::of(&RoleBinding {
-        metadata: place.meta(OPERATOR),
+        metadata: place.meta(name),
         role_ref: RoleRef {
             api_group: Some("rbac.authorization.k8s.io".into()),
             kind: "ClusterRole".into(),
-            name: labels::TENANT_MANAGER_ROLE.into(),
+            name: cluster_role.into(),
         },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".into(),
-            name: OPERATOR.into(),
-            namespace: Some(tenant.system_namespace.clone()),
-            ..Subject::default()
-        }]),
+        subjects: Some(vec![subject]),
     })
+}
+
+fn account(name: &str, namespace: &str) -> Subject {
+    Subject {
+        kind: "ServiceAccount".into(),
+        name: name.into(),
+        namespace: Some(namespace.into()),
+        ..Subject::default()
+    }
 }
 
 /// One account per kind of pod, and `default`: none of them gets a token by itself.

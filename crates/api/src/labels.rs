@@ -18,6 +18,8 @@ pub const FINALIZER: &str = "melouvert.fr/tenant";
 
 /// ClusterRole that the operator binds to itself in each tenant's namespace.
 pub const TENANT_MANAGER_ROLE: &str = "melouvert-tenant-manager";
+/// ClusterRole that the operator binds to a tenant's `migration` ServiceAccount.
+pub const MIGRATION_WORKER_ROLE: &str = "melouvert-migration-worker";
 /// Component label values.
 pub mod component {
     /// The mail pod.

@@ -96,14 +96,11 @@ fn migrate(platform: &Platform, caen: &Space<'_>) -> anyhow::Result<()> {
             .arg("--accounts")
             .arg(accounts.path()),
     )?;
-    shell::run(platform.melouvert().args([
-        "migrate",
-        "proof",
-        "--siren",
-        caen.of.siren,
-        "--name",
-        "ancien-serveur",
-    ]))
+    shell::run(
+        platform
+            .melouvert()
+            .args(["migrate", "proof", caen.of.siren, "ancien-serveur"]),
+    )
 }
 
 fn write(caen: &Space<'_>, rouen: &Space<'_>) -> anyhow::Result<()> {
@@ -195,7 +192,7 @@ Pour continuer :
   melouvert agent list --siren {siren}
   melouvert journal show --siren {siren}
   melouvert journal verify --siren {siren}
-  melouvert migrate proof --siren {siren} --name ancien-serveur
+  melouvert migrate proof {siren} ancien-serveur
   kubectl get collectivities
 
   # Un client de messagerie : IMAPS 127.0.0.1:{imaps}, SMTP (TLS) 127.0.0.1:{submissions},

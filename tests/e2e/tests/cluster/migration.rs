@@ -76,9 +76,7 @@ fn a_mailbox_moves_with_a_proof() -> anyhow::Result<()> {
     let proof = xtask::shell::output(platform().melouvert().args([
         "migrate",
         "proof",
-        "--siren",
         "211401187",
-        "--name",
         "ancien-serveur",
         "-o",
         "json",
