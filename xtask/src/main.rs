@@ -7,6 +7,8 @@ use xtask::commands;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", version)]
 enum Command {
+    /// Measure the migration engine beside its peers
+    Bench(commands::bench::Args),
     /// A real Kubernetes on this machine: up, down, status, shell
     Cluster(commands::cluster::Args),
     /// Write the custom resource definitions into their chart
@@ -25,6 +27,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Bench(args) => commands::bench::run(&args),
         Command::Cluster(args) => commands::cluster::run(&args),
         Command::Crds(args) => commands::crds::run(&args),
         Command::Directory(args) => commands::directory::run(&args),
