@@ -9,7 +9,7 @@ use std::{
 /// The wait after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Failures in a row, by the UID of the object: kube-rs keeps none.
 #[derive(Debug, Default)]

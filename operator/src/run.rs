@@ -29,7 +29,9 @@ use crate::{
 /// How long tasks may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(15);
 /// Between two readings of the platform API's certificate and of the cluster's client CA.
-const RELOAD: Duration = Duration::from_secs(300);
+const RELOAD: Duration = Duration::from_mins(5);
+/// How long the controllers wait for the first connection to the database.
+const FIRST_CONNECTION: Duration = Duration::from_secs(15);
 /// Between two counts for the metrics.
 const COUNT: Duration = Duration::from_secs(15);
 
@@ -53,7 +55,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let listen = settings.health_listen;
     let serving = health::serve(listen, health, stop.clone());
     tasks.spawn("health", async move {
-        Ok(serving.await.context("failed to serve health")?)
+        serving.await.context("failed to serve health")
     });
     tasks.spawn("signals", stop_on_signal(stop.clone()));
     tasks.alive_until(lease.acquired()).await??;
@@ -83,6 +85,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     tasks.spawn("renewal", renewal.map(Ok));
     start_api(&mut tasks, &client, &settings, &database);
 
+    // Asked first, so that a restart of the operator alone does not tell working spaces as waiting.
+    let connected = tokio::time::timeout(FIRST_CONNECTION, database.connected());
+    if tasks.alive_until(connected).await?.is_err() {
+        tracing::warn!("the database is still away: starting without it");
+    }
     let tenants = controller::tenants(&client);
     let (rsa, rsa_made) = RsaKeys::new();
     let context = Arc::new(tenant::Context {
@@ -105,7 +112,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         own: events.own().clone(),
     };
     let (ticks, guard) = (tenants.ticks, stop.clone());
-    tasks.spawn("relays", async move { Ok(relays.keep(ticks, guard).await) });
+    tasks.spawn("relays", async move {
+        relays.keep(ticks, guard).await;
+        Ok(())
+    });
     let counting = count(tenants.store, metrics, stop.clone());
     tasks.spawn("metrics", counting.map(Ok));
     tasks.spawn(

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Between two looks at what is due.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Why the region could not be prepared.
 #[derive(Debug, thiserror::Error)]

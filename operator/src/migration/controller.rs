@@ -1,6 +1,6 @@
 //! The migration controller's wiring.
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
@@ -70,16 +70,18 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
         .await;
 }
 
-fn log(error: &(impl std::error::Error + Debug + 'static)) {
+fn log(error: &(impl std::error::Error + 'static)) {
     tracing::warn!(error = crate::errors::chain(error), "migration controller");
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn retry(migration: Arc<Migration>, _error: &MigrationError, ctx: Arc<Context>) -> Action {
     let uid = migration.uid().unwrap_or_default();
     Action::requeue(ctx.backoff.failed(&uid))
 }
 
 /// The migration that owns a Job.
+#[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn owner(job: PartialObjectMeta<Job>) -> Option<ObjectRef<Migration>> {
     let owners = job.metadata.owner_references.as_ref()?;
     let owner = owners.iter().find(|owner| owner.kind == "Migration")?;

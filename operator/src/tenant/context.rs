@@ -102,7 +102,7 @@ impl RsaKeys {
                         state.made.insert(uid, key);
                     }
                     Ok(Err(error)) => {
-                        tracing::warn!(error = crate::errors::chain(&error), "no RSA key")
+                        tracing::warn!(error = crate::errors::chain(&error), "no RSA key");
                     }
                     Err(error) => tracing::warn!(%error, "no RSA key"),
                 }

@@ -15,7 +15,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::PartialObjectMeta,
     runtime::{
-        Controller, WatchStreamExt,
+        Controller, PredicateConfig, WatchStreamExt,
         controller::{self, Action},
         predicates,
         reflector::{self, ObjectRef, Store},
@@ -59,7 +59,7 @@ pub fn tenants(
             let _ = tick.try_send(());
         })
         .touched_objects()
-        .predicate_filter(predicates::generation, Default::default());
+        .predicate_filter(predicates::generation, PredicateConfig::default());
     Tenants {
         store,
         trigger,
@@ -99,13 +99,14 @@ pub async fn run(
                     controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
                 ) => {}
                 Err(error) => {
-                    tracing::warn!(error = crate::errors::chain(&error), "tenant controller")
+                    tracing::warn!(error = crate::errors::chain(&error), "tenant controller");
                 }
             }
         })
         .await;
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn retry(tenant: Arc<Collectivity>, _error: &ReconcileError, ctx: Arc<Context>) -> Action {
     let uid = tenant.uid().unwrap_or_default();
     Action::requeue(ctx.backoff.failed(&uid))
@@ -153,7 +154,7 @@ where
     watcher(Api::<K>::all(client.clone()), config())
         .default_backoff()
         .touched_objects()
-        .predicate_filter(predicates::resource_version, Default::default())
+        .predicate_filter(predicates::resource_version, PredicateConfig::default())
         .into_stream()
 }
 
@@ -162,6 +163,7 @@ fn config() -> watcher::Config {
 }
 
 /// The tenant that an object belongs to, by its label.
+#[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn owner<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<Collectivity>> {
     let siren = object.metadata.labels.as_ref()?.get(labels::SIREN)?;
     Some(ObjectRef::new(&format!("col-{siren}")))

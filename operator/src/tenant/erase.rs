@@ -1,6 +1,6 @@
 //! Erasing a tenant, once its object is being deleted and the notice is over.
 //!
-//! Every step compares UIDs and reads the object again first: a cached, older view of it must
+//! Every step compares UIDs, and the object was just read anew: a cached, older view of it must
 //! never erase anything.
 
 use std::time::Duration;
@@ -27,25 +27,14 @@ use super::{
 /// Between two looks at a namespace that is going away; a watch usually tells earlier.
 const NAMESPACE_POLL: Duration = Duration::from_secs(2);
 /// The longest wait for the end of a notice: clocks may be set.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// Erases what is due, or says why the data are kept.
 pub async fn reconcile(
-    cached: &Collectivity,
+    tenant: &Collectivity,
     ctx: &Context,
     now: Timestamp,
 ) -> Result<Action, ReconcileError> {
-    let api: Api<Collectivity> = Api::all(ctx.client.clone());
-    let live = api
-        .get_opt(&cached.name_any())
-        .await
-        .map_err(kube_error("read the object"))?;
-    let Some(tenant) = live.filter(|live| live.metadata.uid == cached.metadata.uid) else {
-        return Ok(Action::await_change());
-    };
-    if tenant.metadata.deletion_timestamp.is_none() {
-        return Ok(Action::requeue(Duration::from_secs(1)));
-    }
     let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
     let namespace = namespaces
         .get_opt(&tenant.name_any())
@@ -54,21 +43,21 @@ pub async fn reconcile(
     let own = namespace.filter(|namespace| {
         namespace.annotations().get(COLLECTIVITY_UID) == tenant.metadata.uid.as_ref()
     });
-    let end = terminate::decide(&tenant, now);
-    let empty = is_empty(&tenant, own.as_ref());
+    let end = terminate::decide(tenant, now);
+    let empty = is_empty(tenant, own.as_ref());
     if !end.is_due() && !empty {
-        return keep(&tenant, ctx, end, now).await;
+        return keep(tenant, ctx, end, now).await;
     }
     if let Some(namespace) = own {
-        return delete_namespace(&tenant, &namespaces, &namespace, ctx, end).await;
+        return delete_namespace(tenant, &namespaces, &namespace, ctx, end).await;
     }
     if !empty {
-        erase_database(&tenant, ctx).await?;
+        erase_database(tenant, ctx).await?;
     }
-    finalizer::remove(&ctx.client, &tenant)
+    finalizer::remove(&ctx.client, tenant)
         .await
         .map_err(kube_error("remove the finalizer"))?;
-    forget(&tenant, ctx);
+    forget(tenant, ctx);
     tracing::info!(tenant = tenant.name_any(), "erased");
     Ok(Action::await_change())
 }

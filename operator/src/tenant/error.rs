@@ -58,10 +58,7 @@ impl ReconcileError {
             Self::Database(_) => "DatabaseRefused",
             Self::Apply(ApplyError::Leaving { .. }) => "ObjectLeaving",
             Self::Apply(_) => "ApplyRefused",
-            Self::Observe(NotSeen::Pod) => "PodNotReady",
-            Self::Observe(NotSeen::Read(_)) => "ApiServerRefused",
-            Self::Observe(NotSeen::Greeting(_)) => "GreetingNotSeen",
-            Self::Observe(NotSeen::Delivery(_)) => "DeliveryRefused",
+            Self::Observe(not_seen) => not_seen.reason(),
             Self::Unnamed { .. } => "InvalidSpec",
         }
     }

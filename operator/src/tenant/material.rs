@@ -119,12 +119,11 @@ pub fn prepare(
     rng: &mut impl CryptoRng,
 ) -> Result<Keys, MaterialError> {
     let mut renewed = Vec::new();
-    let ca = match kept_ca(existing, &names.server_dns_names, root, now) {
-        Some(ca) => ca,
-        None => {
-            note(&mut renewed, existing, CA);
-            new_ca(names, root, now, rng).map_err(failed(CA))?
-        }
+    let ca = if let Some(ca) = kept_ca(existing, &names.server_dns_names, root, now) {
+        ca
+    } else {
+        note(&mut renewed, existing, CA);
+        new_ca(names, root, now, rng).map_err(failed(CA))?
     };
     let mail = Wanted {
         secret: MAIL_TLS,

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::{Api, ResourceExt, runtime::controller::Action};
 use melouvert_api::Collectivity;
 use melouvert_tenant_template::ValidatedTenant;
 use tracing::Instrument;
@@ -27,6 +27,7 @@ pub use context::Context;
 use dereference::References;
 pub use error::ReconcileError;
 use error::kube_error;
+use observe::NotSeen;
 use provision::Provisioned;
 use status::{Account, Facts, Progress};
 use terminate::End;
@@ -35,9 +36,9 @@ use validate::Refusal;
 /// The controller's name in metrics and spans.
 const NAME: &str = "tenant";
 /// Between two looks at a space that works: drift is watched, this is the safety net.
-const REST: Duration = Duration::from_secs(1800);
+const REST: Duration = Duration::from_mins(30);
 /// Between two looks at a refused spec: a domain may become free without an event for this object.
-const REFUSED: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_mins(1);
 
 /// One reconciliation, in its own root span.
 pub async fn reconcile(
@@ -61,7 +62,17 @@ pub async fn reconcile(
 /// Runs the steps; a failure is told in the status before it is passed on.
 async fn attempt(tenant: &Collectivity, ctx: &Context) -> Result<Action, ReconcileError> {
     let uid = tenant.uid().unwrap_or_default();
-    let error = match steps(tenant, ctx).await {
+    // Read anew: what this operator wrote a moment ago may not have reached the cache yet.
+    let api: Api<Collectivity> = Api::all(ctx.client.clone());
+    let live = api
+        .get_opt(&tenant.name_any())
+        .await
+        .map_err(kube_error("read the object"))?;
+    let Some(live) = live.filter(|live| live.metadata.uid == tenant.metadata.uid) else {
+        ctx.backoff.succeeded(&uid);
+        return Ok(Action::await_change());
+    };
+    let error = match steps(&live, ctx).await {
         Ok(action) => {
             ctx.backoff.succeeded(&uid);
             return Ok(action);
@@ -104,7 +115,7 @@ async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconcile
     if !facts.told_by(tenant.status.as_ref()) {
         // The relays serve a tenant once its status tells a namespace: before the test delivery.
         let progress = Progress::Waiting {
-            reason: "PodNotReady",
+            reason: NotSeen::Pod.reason(),
             message: "everything was applied; the mail pod starts".into(),
         };
         report(ctx, tenant, &account(Some(facts.clone()), progress, &end)).await?;
@@ -233,7 +244,8 @@ async fn report(
     let news = status.conditions.first().filter(|now| wrote && !same(now));
     if let Some(now) = news {
         let about = context::reference(tenant);
-        if now.status == "True" || account.end.record().is_some() {
+        let starting = now.reason == NotSeen::Pod.reason();
+        if now.status == "True" || starting || account.end.record().is_some() {
             ctx.events.normal(&about, &now.reason, &now.message).await;
         } else {
             ctx.events.warning(&about, &now.reason, &now.message).await;

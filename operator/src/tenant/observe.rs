@@ -36,6 +36,18 @@ pub enum NotSeen {
     Delivery(#[source] ObserveError),
 }
 
+impl NotSeen {
+    /// A CamelCase word for conditions, Events and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "ApiServerRefused",
+            Self::Pod => "PodNotReady",
+            Self::Greeting(_) => "GreetingNotSeen",
+            Self::Delivery(_) => "DeliveryRefused",
+        }
+    }
+}
+
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {

@@ -115,8 +115,8 @@ impl Facts {
     fn tell(&self, status: &mut CollectivityStatus) {
         status.namespace = Some(self.namespace.clone());
         status.endpoints = Some(self.endpoints.clone());
-        status.certificates = self.certificates.clone();
-        status.dns_records = self.dns_records.clone();
+        status.certificates.clone_from(&self.certificates);
+        status.dns_records.clone_from(&self.dns_records);
         status.quota = Some(self.quota.clone());
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 const CAEN: &str = "211401187";
 const ROUEN: &str = "217605401";
 
-fn collectivity(siren: &str, spec: Value) -> Collectivity {
+fn collectivity(siren: &str, spec: &Value) -> Collectivity {
     let mut all = json!({"siren": siren, "legalName": "Caen", "kind": "Commune", "population": 1000,
         "region": "normandie", "plan": "ville", "domains": ["caen.example"]});
     for (key, value) in spec.as_object().unwrap() {
@@ -60,7 +60,7 @@ fn fields(refusals: &[Refusal]) -> Vec<(&str, &str)> {
 fn a_good_spec_takes_the_plans_figures_and_its_own() {
     let tenant = collectivity(
         CAEN,
-        json!({"lifecycle": "Suspended", "overrides": {"storage": "30Gi", "agents": 7}}),
+        &json!({"lifecycle": "Suspended", "overrides": {"storage": "30Gi", "agents": 7}}),
     );
     let valid = validate(&tenant, &references(), [], "sys").unwrap();
     assert_eq!(valid.namespace.as_str(), "col-211401187");
@@ -77,7 +77,7 @@ fn a_good_spec_takes_the_plans_figures_and_its_own() {
 fn every_fault_is_named_at_once() {
     let tenant = collectivity(
         "211401188",
-        json!({"domains": ["ok.example", "x.gouv.fr", "caen"], "plan": "none"}),
+        &json!({"domains": ["ok.example", "x.gouv.fr", "caen"], "plan": "none"}),
     );
     let mut found = references();
     (found.plan, found.region) = (None, None);
@@ -95,8 +95,8 @@ fn every_fault_is_named_at_once() {
 
 #[test]
 fn a_taken_domain_is_refused_to_the_younger_without_naming_the_holder() {
-    let holder = collectivity(ROUEN, json!({"legalName": "Rouen"}));
-    let mut younger = collectivity(CAEN, json!({}));
+    let holder = collectivity(ROUEN, &json!({"legalName": "Rouen"}));
+    let mut younger = collectivity(CAEN, &json!({}));
     younger.metadata.creation_timestamp = Some(Time("2026-11-24T11:00:00Z".parse().unwrap()));
     let refused = refusals(&younger, &references(), std::slice::from_ref(&holder));
     assert_eq!(fields(&refused), [("spec.domains[0]", "DomainTaken")]);
@@ -117,8 +117,8 @@ fn a_taken_domain_is_refused_to_the_younger_without_naming_the_holder() {
 #[test]
 fn created_in_the_same_second_the_smaller_uid_wins() {
     let (caen, rouen) = (
-        collectivity(CAEN, json!({})),
-        collectivity(ROUEN, json!({})),
+        collectivity(CAEN, &json!({})),
+        collectivity(ROUEN, &json!({})),
     );
     assert!(validate(&caen, &references(), [&rouen], "sys").is_ok());
     assert_eq!(
@@ -131,12 +131,12 @@ fn created_in_the_same_second_the_smaller_uid_wins() {
 fn storage_only_grows() {
     let mut found = references();
     found.storage = Some("40Gi".parse().unwrap());
-    let tenant = collectivity(CAEN, json!({}));
+    let tenant = collectivity(CAEN, &json!({}));
     assert_eq!(
         fields(&refusals(&tenant, &found, &[])),
         [("spec.overrides.storage", "StorageShrinks")]
     );
-    let tenant = collectivity(CAEN, json!({"overrides": {"storage": "40Gi"}}));
+    let tenant = collectivity(CAEN, &json!({"overrides": {"storage": "40Gi"}}));
     assert!(validate(&tenant, &found, [], "sys").is_ok());
 }
 
@@ -145,7 +145,7 @@ fn a_namespace_of_somebody_else_is_refused() {
     let mut found = references();
     let mut namespace = Namespace::default();
     found.namespace = Some(namespace.clone());
-    let tenant = collectivity(CAEN, json!({}));
+    let tenant = collectivity(CAEN, &json!({}));
     assert_eq!(
         fields(&refusals(&tenant, &found, &[])),
         [("metadata.name", "NamespaceTaken")]
