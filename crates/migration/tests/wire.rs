@@ -1,5 +1,6 @@
 //! Servers that lie, stall or answer in an order of their own: scripted on a socket.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,10 +64,12 @@ async fn serve(stream: TcpStream, manner: Manner) -> std::io::Result<()> {
                 let set = rest.split(' ').nth(1).unwrap_or("");
                 for uid in uids(set) {
                     let text = body(uid);
-                    out += &format!(
+                    write!(
+                        out,
                         "* {uid} FETCH (UID {uid} FLAGS () BODY[] {{{}}}\r\n",
                         text.len()
-                    );
+                    )
+                    .expect("a string grows");
                     if manner == Manner::ByeInLiteral && uid == 2 {
                         out += "Subj* BYE going down\r\n";
                         write.write_all(out.as_bytes()).await?;
@@ -76,14 +79,14 @@ async fn serve(stream: TcpStream, manner: Manner) -> std::io::Result<()> {
                         out.truncate(out.rfind('{').unwrap_or(0));
                         out += "{999999999999}\r\nSubject";
                         write.write_all(out.as_bytes()).await?;
-                        tokio::time::sleep(Duration::from_secs(60)).await;
+                        tokio::time::sleep(Duration::from_mins(1)).await;
                         return Ok(());
                     }
                     out += &text;
                     out += ")\r\n";
                 }
                 if manner == Manner::EndsLater {
-                    held += &format!("{tag} OK done\r\n");
+                    write!(held, "{tag} OK done\r\n").expect("a string grows");
                     write.write_all(out.as_bytes()).await?;
                     if held.matches("OK").count() >= 3 {
                         write
@@ -95,12 +98,13 @@ async fn serve(stream: TcpStream, manner: Manner) -> std::io::Result<()> {
             }
             "UID" => {
                 for uid in 1..=MESSAGES {
-                    out += &format!("* {uid} FETCH (UID {uid} FLAGS (\\Seen x))\r\n");
+                    write!(out, "* {uid} FETCH (UID {uid} FLAGS (\\Seen x))\r\n")
+                        .expect("a string grows");
                 }
             }
             _ => {}
         }
-        out += &format!("{tag} OK done\r\n");
+        write!(out, "{tag} OK done\r\n").expect("a string grows");
         write.write_all(out.as_bytes()).await?;
     }
     Ok(())
@@ -192,7 +196,7 @@ async fn a_message_that_kills_the_connection_stands_alone() {
     for manner in [Manner::ByeInLiteral, Manner::HugeLiteral] {
         let (items, missing, vanished) = read_from(manner).await;
         assert_eq!(missing, [2]);
-        assert_eq!(items.len() as u32, MESSAGES - 1);
+        assert_eq!(items.len() + 1, MESSAGES as usize);
         assert!(vanished.is_empty());
     }
 }

@@ -468,7 +468,6 @@ impl<'a> Writer<'a> {
             let record = Record::Complete(run.id, run.source.watermark, run.seen_through);
             self.journal.append(vec![record])?;
         }
-        self.journal.sync()?;
         let job = verify_job(
             self.journal,
             &self.folders[folder],

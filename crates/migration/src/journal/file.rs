@@ -10,6 +10,9 @@ use crate::error::MigrationError;
 
 const MAGIC: &[u8; 8] = b"MELOUVMJ";
 const FORMAT: u16 = 1;
+/// Bytes after which the journal is put on disk. What a crash of the machine takes away is found
+/// again by hash, so this bounds work, not safety.
+const UNSYNCED: u64 = 1 << 20;
 const HEADER: usize = 10;
 
 /// An open journal; nobody else can open it until it is dropped.
@@ -98,6 +101,9 @@ impl Journal {
         self.unsynced += self.buffer.len() as u64;
         for record in records {
             self.state.apply(record);
+        }
+        if self.unsynced > UNSYNCED {
+            self.sync()?;
         }
         Ok(())
     }

@@ -149,35 +149,44 @@ impl ImapTarget {
         set: &str,
         wanted: impl Fn(Uid) -> bool,
     ) -> Result<Vec<Held>, ImapError> {
+        let unselect = {
+            self.session().await?;
+            self.has("UNSELECT")
+        };
         let session = self.session().await?;
-        let done = session
-            .run(&format!("EXAMINE {}", quote(name)), |_| {})
-            .await?;
-        if done.status != Status::Ok {
-            return Err(session.refused("EXAMINE", &done));
-        }
+        // After EXAMINE, CLOSE expunges nothing.
+        let commands = [
+            format!("EXAMINE {}", quote(name)),
+            format!("UID FETCH {set} (UID FLAGS INTERNALDATE BODY.PEEK[])"),
+            if unselect { "UNSELECT" } else { "CLOSE" }.to_owned(),
+        ];
+        let tags = session.send_all(&commands).await?;
         let mut held = Vec::new();
-        let command = format!("UID FETCH {set} (UID FLAGS INTERNALDATE BODY.PEEK[])");
-        let done = session
-            .run(&command, |untagged| {
-                if let Untagged::Fetch(item) = untagged
-                    && let (Some(uid), Some(body)) = (item.uid, item.body)
-                    && wanted(uid)
-                {
-                    held.push(Held {
-                        uid,
-                        hash: body.hash,
-                        size: body.size,
-                        flags: item.flags.unwrap_or_default(),
-                        date: item.date,
-                    });
-                }
-            })
-            .await?;
-        if done.status != Status::Ok {
-            return Err(session.refused("FETCH", &done));
+        let mut ends = Vec::new();
+        for tag in &tags {
+            let ended = session
+                .wait(tag, &BodySink::HashOnly, |untagged| {
+                    if let Untagged::Fetch(item) = untagged
+                        && let (Some(uid), Some(body)) = (item.uid, item.body)
+                        && wanted(uid)
+                    {
+                        held.push(Held {
+                            uid,
+                            hash: body.hash,
+                            size: body.size,
+                            flags: item.flags.unwrap_or_default(),
+                            date: item.date,
+                        });
+                    }
+                })
+                .await?;
+            ends.push(ended);
         }
-        self.deselect().await?;
+        for (end, command) in ends.iter().zip(["EXAMINE", "FETCH"]) {
+            if end.status != Status::Ok {
+                return Err(session.refused(command, end));
+            }
+        }
         Ok(held)
     }
 
