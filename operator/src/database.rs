@@ -13,6 +13,9 @@ use crate::{backoff, cluster::secret, events::Events, settings::Settings};
 /// Secret with the authority of the database's certificate under `ca.crt`.
 pub const DATABASE_TLS_SECRET: &str = "melouvert-postgresql-tls";
 
+/// The longest wait between two attempts: everything waits for the database.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// Why the database could not be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -103,7 +106,7 @@ impl Database {
 }
 
 impl Connector {
-    /// Connects, waiting longer after each failure (1 s to 5 min), and returns once it is done.
+    /// Connects, waiting longer after each failure (1 s to 5 s), and returns once it is done.
     ///
     /// Every failure is told in the log, by `/readyz` and in an Event of the operator's pod.
     pub async fn run(self, events: Events) {
@@ -117,7 +120,7 @@ impl Connector {
                 }
                 Err(error) => {
                     failures = failures.saturating_add(1);
-                    let wait = backoff::delay(failures).min(Duration::from_secs(30));
+                    let wait = backoff::delay(failures).min(LONGEST_WAIT);
                     let text = crate::errors::chain(&error);
                     tracing::warn!(failures, retry_in = ?wait, error = text, "the database is away");
                     events.own_warning("DatabaseUnreachable", &text).await;

@@ -21,7 +21,7 @@ use melouvert_tenant_template::Object;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::covers::covers;
+use super::covers::{covers, repair};
 use crate::{events::Events, metrics::Metrics};
 
 /// Objects of one wave written at once.
@@ -154,8 +154,14 @@ impl Applier {
         let polite = PatchParams::apply(labels::MANAGER);
         let applied = match target.patch(&polite, &Patch::Apply(rendered)).await {
             Err(ApplyError::Refused { source, .. }) if is_conflict(&source) => {
-                let note = format!("{} {}: {source}", target.kind, target.name);
-                tracing::warn!(kind = target.kind, name = target.name, conflict = %source, "taking back fields");
+                let conflict = conflict(&source);
+                let note = format!("{} {}: {conflict}", target.kind, target.name);
+                tracing::warn!(
+                    kind = target.kind,
+                    name = target.name,
+                    conflict,
+                    "taking back fields"
+                );
                 self.events.warning(about, "FieldsTakenBack", &note).await;
                 target
                     .patch(&polite.clone().force(), &Patch::Apply(rendered))
@@ -166,13 +172,17 @@ impl Applier {
         if matches(&applied, rendered) {
             return Ok(applied);
         }
-        // Server-side apply leaves list elements that another manager added (a port, a rule):
-        // a merge patch replaces the whole list.
+        // Server-side apply leaves list elements and keys that another manager added (a port, a
+        // rule, a file).
+        let manager = Some(labels::MANAGER.into());
         let params = PatchParams {
-            field_manager: Some(labels::MANAGER.into()),
+            field_manager: manager,
             ..PatchParams::default()
         };
-        let merged = target.patch(&params, &Patch::Merge(rendered)).await?;
+        let live = serde_json::to_value(&applied).unwrap_or_default();
+        let merged = target
+            .patch(&params, &Patch::Merge(&repair(&live, rendered)))
+            .await?;
         if !matches(&merged, rendered) {
             tracing::warn!(
                 kind = target.kind,
@@ -294,6 +304,14 @@ fn matches(live: &DynamicObject, rendered: &Value) -> bool {
 /// Whether the API server answered 403.
 pub fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+/// What the API server says of a conflict: it names the other manager and its fields.
+fn conflict(error: &kube::Error) -> &str {
+    match error {
+        kube::Error::Api(status) => &status.message,
+        _ => "",
+    }
 }
 
 fn is_conflict(error: &kube::Error) -> bool {

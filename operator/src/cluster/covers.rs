@@ -27,6 +27,45 @@ pub fn covers(live: &Value, rendered: &Value) -> bool {
             .all(|key| wanted.contains_key(*key) || is_empty(live.get(*key)))
 }
 
+/// The JSON merge patch (RFC 7396) that turns `live` into what was rendered: lists are replaced
+/// whole, and keys that were added in the strict parts are removed, which server-side apply leaves
+/// to whoever added them.
+pub fn repair(live: &Value, rendered: &Value) -> Value {
+    let mut patch = rendered.clone();
+    let kind = rendered
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if let Some(patch) = patch.as_object_mut() {
+        for key in strict_parts(kind) {
+            let Some(found) = live.get(*key) else {
+                continue;
+            };
+            match patch.get_mut(*key) {
+                Some(wanted) => remove_added(found, wanted),
+                None => {
+                    patch.insert((*key).into(), Value::Null);
+                }
+            }
+        }
+    }
+    patch
+}
+
+fn remove_added(found: &Value, wanted: &mut Value) {
+    let (Value::Object(found), Value::Object(wanted)) = (found, wanted) else {
+        return;
+    };
+    for (key, value) in found {
+        match wanted.get_mut(key) {
+            Some(wanted) => remove_added(value, wanted),
+            None => {
+                wanted.insert(key.clone(), Value::Null);
+            }
+        }
+    }
+}
+
 /// The top-level keys whose content grants access or is configuration: anything added there by
 /// hand is drift.
 fn strict_parts(kind: &str) -> &'static [&'static str] {
@@ -188,6 +227,26 @@ mod tests {
         assert!(!covers(&live, &binding));
         let map = json!({"kind": "ConfigMap", "data": {"a": "1"}});
         assert!(!covers(&json!({"data": {"a": "1", "b": "2"}}), &map));
+    }
+
+    #[test]
+    fn a_repair_removes_what_was_added() {
+        let map = json!({"kind": "ConfigMap", "data": {"a": "1"}});
+        let live = json!({"data": {"a": "2", "b": "2"}, "binaryData": {"c": "eA=="}});
+        let patch = repair(&live, &map);
+        assert_eq!(
+            patch,
+            json!({"kind": "ConfigMap", "data": {"a": "1", "b": null}, "binaryData": null})
+        );
+        let closed = json!({"kind": "NetworkPolicy", "spec": {"podSelector": {}}});
+        let open = json!({"spec": {"podSelector": {"matchLabels": {"a": "b"}}, "ingress": [{}]}});
+        let spec = json!({"podSelector": {"matchLabels": null}, "ingress": null});
+        assert_eq!(repair(&open, &closed)["spec"], spec);
+        assert_eq!(
+            repair(&json!({"spec": {"type": "x"}}), &service()),
+            service(),
+            "others as rendered"
+        );
     }
 
     #[test]
