@@ -301,3 +301,26 @@ async fn a_second_worker_on_the_account_refuses() {
     drop(held);
     assert_eq!(lab.copy().await.outcome, Outcome::Complete);
 }
+
+/// Dovecot drops a lone CR at the very end of a message that it stores: the only way to know is to
+/// read back, and it must not pass for a success.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_alters_a_message_is_caught() {
+    let lab = Lab::new(20, 1);
+    let cur = lab.source.mailbox("agent01").join("cur");
+    let path = cur.join("1500000000.M1P1.cr:2,S");
+    std::fs::write(&path, b"Subject: cr\n\nbody\n\r").expect("write");
+    dovecot::give_to_server(&path).expect("chown");
+    for _ in 0..2 {
+        let report = lab.copy().await;
+        assert_eq!(report.outcome, Outcome::Partial, "{}", summary(&report));
+        let exceptions = &report.accounts[0].exceptions;
+        assert_eq!(exceptions.len(), 1, "{exceptions:?}");
+        assert_eq!(exceptions[0].reason, Reason::BytesDiffer);
+        let inbox = report.accounts[0]
+            .folders
+            .iter()
+            .find(|folder| folder.path == "INBOX");
+        assert!(inbox.is_some_and(|folder| !folder.complete));
+    }
+}

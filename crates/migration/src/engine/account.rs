@@ -111,11 +111,23 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     let (timeouts, backoff) = (job.options.timeouts, job.options.backoff);
     let mut source = ImapSource::new(job.account.source.clone(), timeouts, backoff, room);
     let known = Complete::of(journal.state());
+    let mut target = ImapTarget::new(job.account.target.clone(), timeouts, backoff);
+    let first_time = journal.state().folders().next().is_none();
+    let warm_up = async {
+        // A first run writes in any case: both servers are logged in to at once. A failure here is
+        // met again, and told, when the target is needed.
+        if first_time && let Err(error) = target.reconnect().await {
+            tracing::warn!(%error, "target_not_ready");
+        }
+    };
     let surveyed = tokio::select! {
         () = job.stop.cancelled() => return Err(MigrationError::Stopped),
-        surveyed = source.survey(&known) => surveyed.map_err(|source| {
-            MigrationError::Source { account: job.account.source.user.clone(), source }
-        })?,
+        (surveyed, ()) = futures::future::join(source.survey(&known), warm_up) => {
+            surveyed.map_err(|source| MigrationError::Source {
+                account: job.account.source.user.clone(),
+                source,
+            })?
+        }
     };
     let mut skipped = Vec::new();
     let mut work = Vec::new();
@@ -150,7 +162,7 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     });
     let mut done = Vec::new();
     if !work.is_empty() {
-        done = carry(job, &mut journal, source, work, report).await?;
+        done = carry(job, &mut journal, source, target, work, report).await?;
     }
     prove::folders(&journal, &done, &skipped, report);
     Ok(())
@@ -161,11 +173,11 @@ async fn carry(
     job: &Job,
     journal: &mut Journal,
     source: ImapSource,
+    mut target: ImapTarget,
     work: Vec<(SourceFolder, FolderPlan)>,
     report: &mut AccountReport,
 ) -> Result<Vec<prove::Done>, MigrationError> {
     let (timeouts, backoff) = (job.options.timeouts, job.options.backoff);
-    let mut target = ImapTarget::new(job.account.target.clone(), timeouts, backoff);
     let mut runs = open_folders(job, journal, &mut target, work, report).await?;
     journal.append(vec![Record::Opened])?;
     let (finished, jobs) = mpsc::unbounded_channel();
