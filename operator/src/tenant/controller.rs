@@ -30,6 +30,11 @@ use super::{Context, ReconcileError, reconcile};
 
 /// How long triggers of one tenant are gathered: an apply of 20 objects is one change.
 const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(250);
+/// Between two looks at what a normal start waits for; a watch usually tells earlier.
+const EXPECTED: std::time::Duration = std::time::Duration::from_secs(5);
+/// The longest wait between two looks at servers that did not answer: a look costs little, and
+/// people wait for the space.
+const UNSEEN: std::time::Duration = std::time::Duration::from_secs(10);
 /// Objects per page of a list.
 const PAGE: u32 = 100;
 
@@ -107,9 +112,15 @@ pub async fn run(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
-fn retry(tenant: Arc<Collectivity>, _error: &ReconcileError, ctx: Arc<Context>) -> Action {
-    let uid = tenant.uid().unwrap_or_default();
-    Action::requeue(ctx.backoff.failed(&uid))
+fn retry(tenant: Arc<Collectivity>, error: &ReconcileError, ctx: Arc<Context>) -> Action {
+    if error.is_expected() {
+        return Action::requeue(EXPECTED);
+    }
+    let wait = ctx.backoff.failed(&tenant.uid().unwrap_or_default());
+    Action::requeue(match error {
+        ReconcileError::Observe(_) => wait.min(UNSEEN),
+        _ => wait,
+    })
 }
 
 /// Watches the metadata of everything that is made in a tenant's namespace.
