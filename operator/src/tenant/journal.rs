@@ -32,12 +32,20 @@ pub async fn once(
     subject: &str,
     detail: Value,
 ) -> Result<bool, StoreError> {
-    if is_journaled(store, action, &detail).await? {
+    let entry = Entry::new(&changed_by(object)?, action, subject, detail);
+    append_once(store, entry, &["uid", "generation"]).await
+}
+
+/// Writes an entry unless one of the same action says the same under these keys of its detail.
+pub async fn append_once(
+    store: &TenantStore,
+    entry: Entry,
+    keys: &[&str],
+) -> Result<bool, StoreError> {
+    if is_journaled(store, &entry, keys).await? {
         return Ok(false);
     }
-    store
-        .journal_append(Entry::new(&changed_by(object)?, action, subject, detail))
-        .await?;
+    store.journal_append(entry).await?;
     Ok(true)
 }
 
@@ -59,8 +67,8 @@ pub async fn own_act(
 /// observed before, so it costs nothing at rest.
 async fn is_journaled(
     store: &TenantStore,
-    action: &str,
-    wanted: &Value,
+    wanted: &Entry,
+    keys: &[&str],
 ) -> Result<bool, StoreError> {
     let mut after = 0;
     loop {
@@ -70,11 +78,10 @@ async fn is_journaled(
         };
         after = last.seq;
         let same = |entry: &Sealed| {
-            let parts = ["uid", "generation"];
-            entry.action == action
-                && parts
+            entry.action == wanted.action
+                && keys
                     .iter()
-                    .all(|key| entry.detail.get(key) == wanted.get(key))
+                    .all(|key| entry.detail.get(*key) == wanted.detail.get(*key))
         };
         if page.iter().any(same) {
             return Ok(true);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use melouvert_api::Collectivity;
-use melouvert_store::{StoreError, TenantDb, TenantStore};
+use melouvert_store::{Entry, StoreError, TenantDb, TenantStore};
 use melouvert_tenant_template::{ValidatedTenant, access, certificates::certificate_names, render};
 use secrecy::SecretString;
 use serde_json::json;
@@ -47,7 +47,7 @@ pub async fn run(
         let outcomes = ctx.applier.wave(&wave.objects, &about).await?;
         log(wave.name, &outcomes);
     }
-    acts(ctx, object, tenant, &store, &keys, opens, fresh).await?;
+    acts(ctx, object, tenant, &store, &keys, fresh).await?;
     let template = rendered
         .objects()
         .find(|object| object.resource.kind == "StatefulSet");
@@ -144,16 +144,15 @@ async fn acts(
     tenant: &ValidatedTenant,
     store: &TenantStore,
     keys: &Keys,
-    opened: bool,
     fresh: bool,
 ) -> Result<(), ReconcileError> {
     let actor = ctx.own_actor()?;
     let name = object.name_any();
-    if opened {
-        let detail = json!({"namespace": name, "uid": tenant.uid});
-        journal::own_act(store, &actor, "space.provisioned", &name, detail).await?;
-    }
     if fresh {
+        let detail = json!({"namespace": name, "uid": tenant.uid});
+        let opened = Entry::new(&actor, "space.provisioned", &name, detail);
+        // By UID: the process may have died between the namespace and this line.
+        journal::append_once(store, opened, &["uid"]).await?;
         let detail =
             json!({"lifecycle": object.spec.lifecycle, "generation": object.metadata.generation});
         journal::own_act(store, &actor, "space.applied", &name, detail).await?;
