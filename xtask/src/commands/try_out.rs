@@ -19,6 +19,9 @@ const NAME: &str = "melouvert";
 /// The agents' password: the try-out is reachable from this machine's loopback alone.
 const PASSWORD: &str = "essai-de-Melouvert-2026";
 
+/// The migration's name.
+const MIGRATION: &str = "ancien-serveur";
+
 /// Arguments of `cargo xtask try`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -58,6 +61,32 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn migrate(platform: &Platform, caen: &Space<'_>) -> anyhow::Result<()> {
+    let namespace = caen.namespace();
+    let phase = [
+        "get",
+        "migration",
+        MIGRATION,
+        "-n",
+        &namespace,
+        "-o",
+        "jsonpath={.status.phase}",
+    ];
+    if platform
+        .cluster
+        .kubectl(&phase)
+        .is_ok_and(|phase| phase == "Complete")
+    {
+        return proof(platform, caen);
+    }
+    // The old server is made anew: a migration left half way by an interrupted try has lost its source.
+    platform.cluster.kubectl(&[
+        "delete",
+        "migration",
+        MIGRATION,
+        "-n",
+        &namespace,
+        "--ignore-not-found",
+    ])?;
     let old = LegacyServer::start(
         platform,
         platform.image("dovecot")?,
@@ -76,30 +105,32 @@ fn migrate(platform: &Platform, caen: &Space<'_>) -> anyhow::Result<()> {
         ),
     )
     .context("failed to write the accounts")?;
+    let mut run = platform.melouvert();
+    run.args([
+        "migrate",
+        "run",
+        "--siren",
+        caen.of.siren,
+        "--name",
+        MIGRATION,
+    ])
+    .arg("--source")
+    .arg(format!("imaps://{}:{}", old.host, old.port))
+    .arg("--source-cidr")
+    .arg(format!("{}/32", old.address))
+    .arg("--ca-file")
+    .arg(&old.authority)
+    .arg("--accounts")
+    .arg(accounts.path());
+    shell::run(&mut run)?;
+    proof(platform, caen)
+}
+
+fn proof(platform: &Platform, caen: &Space<'_>) -> anyhow::Result<()> {
     shell::run(
         platform
             .melouvert()
-            .args([
-                "migrate",
-                "run",
-                "--siren",
-                caen.of.siren,
-                "--name",
-                "ancien-serveur",
-            ])
-            .arg("--source")
-            .arg(format!("imaps://{}:{}", old.host, old.port))
-            .arg("--source-cidr")
-            .arg(format!("{}/32", old.address))
-            .arg("--ca-file")
-            .arg(&old.authority)
-            .arg("--accounts")
-            .arg(accounts.path()),
-    )?;
-    shell::run(
-        platform
-            .melouvert()
-            .args(["migrate", "proof", caen.of.siren, "ancien-serveur"]),
+            .args(["migrate", "proof", caen.of.siren, MIGRATION]),
     )
 }
 
@@ -165,7 +196,17 @@ fn isolation(platform: &Platform, caen: &Space<'_>, rouen: &Space<'_>) -> anyhow
     let reach = |address: &str| {
         caen.exec(
             "dovecot",
-            &["busybox", "nc", "-z", "-w", "3", address, "1993"],
+            &[
+                "busybox",
+                "nc",
+                "-w",
+                "3",
+                address,
+                "1993",
+                "-e",
+                "/usr/bin/busybox",
+                "true",
+            ],
         )
     };
     reach("127.0.0.1").context("positive control")?;
@@ -192,7 +233,7 @@ Pour continuer :
   melouvert agent list --siren {siren}
   melouvert journal show --siren {siren}
   melouvert journal verify --siren {siren}
-  melouvert migrate proof {siren} ancien-serveur
+  melouvert migrate proof {siren} {MIGRATION}
   kubectl get collectivities
 
   # Un client de messagerie : IMAPS 127.0.0.1:{imaps}, SMTP (TLS) 127.0.0.1:{submissions},

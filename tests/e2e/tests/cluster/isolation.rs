@@ -8,7 +8,17 @@ use xtask::space::Space;
 fn reaches(from: &Space<'_>, address: &str, port: &str) -> bool {
     from.exec(
         "dovecot",
-        &["busybox", "nc", "-z", "-w", "3", address, port],
+        &[
+            "busybox",
+            "nc",
+            "-w",
+            "3",
+            address,
+            port,
+            "-e",
+            "/usr/bin/busybox",
+            "true",
+        ],
     )
     .is_ok()
 }
