@@ -82,6 +82,7 @@ impl Dovecot {
             .into_iter()
             .find(|path| Path::new(path).exists())
             .with_context(|| format!("failed to find dovecot; as root: {INSTALL}"))?;
+        end_orphan(directory)?;
         prepare(directory)?;
         let configuration = directory.join("dovecot.conf");
         fs::write(&configuration, render(directory, options, port, tls_port))?;
@@ -120,12 +121,14 @@ impl Dovecot {
         }
     }
 
-    /// What the server logged.
+    /// The end of what the server logged.
     pub fn log(&self) -> String {
-        ["stderr", "log"]
+        let lines: Vec<String> = ["stderr", "log"]
             .iter()
             .filter_map(|name| fs::read_to_string(self.directory.join(name)).ok())
-            .collect()
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     /// The mailbox folder of a user.
@@ -163,6 +166,37 @@ impl Drop for Dovecot {
         }
         let _ = self.child.wait();
     }
+}
+
+/// Ends the server that a killed run left behind in this very folder.
+fn end_orphan(directory: &Path) -> anyhow::Result<()> {
+    let Ok(text) = fs::read_to_string(directory.join("run/master.pid")) else {
+        return Ok(());
+    };
+    let Ok(number) = text.trim().parse::<i32>() else {
+        return Ok(());
+    };
+    let alive = || {
+        fs::read(format!("/proc/{number}/cmdline")).is_ok_and(|line| {
+            let wanted = directory.join("dovecot.conf");
+            String::from_utf8_lossy(&line)
+                .split('\0')
+                .any(|word| Path::new(word) == wanted)
+        })
+    };
+    if !alive() {
+        return Ok(());
+    }
+    let pid = nix::unistd::Pid::from_raw(number);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while alive() {
+        if Instant::now() > deadline {
+            bail!("failed to end the server of an earlier run, process {number}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn free_ports() -> anyhow::Result<(u16, u16)> {

@@ -6,6 +6,7 @@ mod options;
 mod plan;
 mod prove;
 mod recover;
+mod refused;
 mod verifier;
 mod writer;
 

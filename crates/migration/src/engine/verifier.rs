@@ -2,8 +2,11 @@
 
 use tokio::sync::mpsc;
 
+use super::folder::FolderRun;
+use super::options::Verification;
 use crate::account::Endpoint;
 use crate::error::EndpointError;
+use crate::journal::{ItemRecord, Journal};
 use crate::source::imap::Backoff;
 use crate::target::imap::ImapTarget;
 use crate::verify::{Job, Verdict, verify};
@@ -21,4 +24,30 @@ pub(super) async fn run(
         verdicts.push(verify(&mut target, job).await?);
     }
     Ok(verdicts)
+}
+
+/// What is to be read back of a folder.
+pub(super) fn verify_job(
+    journal: &Journal,
+    run: &FolderRun,
+    folder: usize,
+    verification: Verification,
+) -> Option<Job> {
+    let state = journal.state().by_id(run.id)?;
+    let expected: Vec<ItemRecord> = match verification {
+        Verification::None => return None,
+        Verification::All => state.items.values().cloned().collect(),
+        Verification::New => state
+            .items
+            .values()
+            .filter(|item| item.target_uid == 0 || item.target_uid > state.verified)
+            .cloned()
+            .collect(),
+    };
+    let name = run.target.name.clone();
+    (!expected.is_empty()).then_some(Job {
+        folder,
+        name,
+        expected,
+    })
 }

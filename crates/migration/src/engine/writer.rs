@@ -1,6 +1,6 @@
 //! Takes what the source delivers, writes it in batches, journals each acknowledgement.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -8,7 +8,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::folder::FolderRun;
-use super::options::{Options, Verification};
+use super::options::Options;
+use super::verifier::verify_job;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{ItemRecord, Journal, Record};
 use crate::model::Uid;
@@ -23,7 +24,7 @@ const BATCH_BYTES: u64 = 3 << 20;
 /// A batch that is not full goes out when nothing comes for this long.
 const IDLE: Duration = Duration::from_millis(30);
 /// Refusals for want of room in a row after which the rest of the account is not tried.
-const FULL_AFTER: u32 = 20;
+pub(super) const FULL_AFTER: u32 = 20;
 
 /// What one account's run counted.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ pub(super) struct Writer<'a> {
     pub(super) failures: u32,
     collecting: Option<Batch>,
     collected: u64,
-    full: u32,
+    pub(super) full: u32,
 }
 
 /// Everything a writer works with.
@@ -137,36 +138,6 @@ impl<'a> Writer<'a> {
     pub(super) fn nothing_to_copy(&mut self, folder: usize) -> Result<(), MigrationError> {
         self.folders[folder].ended = true;
         self.complete(folder)
-    }
-
-    /// True when the target has no room left.
-    pub(super) fn is_full(&self) -> bool {
-        self.full >= FULL_AFTER
-    }
-
-    /// Reports every planned message that was not handled because the target is full.
-    pub(super) fn report_unreached(&mut self, planned: &[(usize, Vec<Uid>)]) {
-        for (folder, uids) in planned {
-            let path = self.folders[*folder].source.path.to_string();
-            let reported: HashSet<Uid> = self
-                .exceptions
-                .iter()
-                .filter(|exception| exception.folder == path)
-                .filter_map(|exception| exception.uid)
-                .collect();
-            let state = self.journal.state().by_id(self.folders[*folder].id);
-            let absent: Vec<Uid> = uids
-                .iter()
-                .copied()
-                .filter(|uid| !reported.contains(uid))
-                .filter(|uid| !state.is_some_and(|state| state.items.contains_key(uid)))
-                .collect();
-            for uid in absent {
-                self.except(*folder, Some(uid), Reason::OverQuota, |exception| {
-                    exception.saying("not tried: the mailbox is full")
-                });
-            }
-        }
     }
 
     async fn take(&mut self, delivery: Delivery) -> Result<(), MigrationError> {
@@ -347,117 +318,6 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Sends each item of refused batches alone; what is refused again is absent.
-    pub(super) async fn settle_refused(&mut self) -> Result<(), MigrationError> {
-        while !self.in_flight.is_empty() {
-            self.acknowledge().await?;
-        }
-        while let Some(batch) = self.refused.pop() {
-            for item in batch.items {
-                self.write_alone(batch.folder, item).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn write_alone(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
-        if self.full >= FULL_AFTER {
-            self.item_absent(
-                folder,
-                &item,
-                Reason::OverQuota,
-                "not tried: the mailbox is full",
-            );
-            return Ok(());
-        }
-        let mut breaks = 0;
-        loop {
-            let name = self.folders[folder].target.name.clone();
-            let answer = match self.target.submit(&name, std::slice::from_ref(&item)).await {
-                Ok(()) => self.target.acknowledge().await,
-                Err(error) => Err(error),
-            };
-            match answer {
-                Ok(Ack::Stored(uids)) => {
-                    let batch = Batch {
-                        folder,
-                        items: vec![item],
-                    };
-                    self.failures = 0;
-                    return self.stored(&batch, uids.as_deref());
-                }
-                Ok(Ack::Refused { code, said }) => {
-                    if code == "TRYCREATE" && breaks == 0 {
-                        breaks += 1;
-                        self.create_again(folder).await?;
-                        continue;
-                    }
-                    let reason = refusal(&code, &said);
-                    self.full = if reason == Reason::OverQuota {
-                        self.full + 1
-                    } else {
-                        0
-                    };
-                    self.item_absent(folder, &item, reason, &said);
-                    return Ok(());
-                }
-                Err(error) => {
-                    breaks += 1;
-                    let said = error.to_string();
-                    self.reconnect(error, folder).await?;
-                    if self.claim(folder, &item)? {
-                        return Ok(());
-                    }
-                    if breaks >= 3 {
-                        self.item_absent(folder, &item, Reason::TargetBreaks, &said);
-                        self.failures = 0;
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    async fn create_again(&mut self, folder: usize) -> Result<(), MigrationError> {
-        let run = &self.folders[folder];
-        let wanted = crate::target::WantedFolder {
-            path: run.source.path.clone(),
-            name: Some(run.target.name.clone()),
-            subscribe: false,
-        };
-        let wanted = [wanted];
-        self.target
-            .prepare(&wanted)
-            .await
-            .map(|_| ())
-            .map_err(|error| self.target_error(error))
-    }
-
-    fn item_absent(&mut self, folder: usize, item: &Item, reason: Reason, said: &str) {
-        let (size, date) = (item.payload.size, item.date);
-        self.except(folder, Some(item.uid), reason, |e| {
-            e.about(size, date).saying(said)
-        });
-    }
-
-    pub(super) fn except(
-        &mut self,
-        folder: usize,
-        uid: Option<Uid>,
-        reason: Reason,
-        with: impl FnOnce(Exception) -> Exception,
-    ) {
-        let run = &mut self.folders[folder];
-        run.absent += 1;
-        let exception = with(Exception::new(self.user, &run.source.path, uid, reason));
-        let event = Event::Exception {
-            account: self.account,
-            exception: exception.clone(),
-        };
-        self.progress.event(event);
-        self.exceptions.push(exception);
-    }
-
     /// Marks a folder whose every message was handled, and lets it be read back.
     fn complete(&mut self, folder: usize) -> Result<(), MigrationError> {
         let run = &mut self.folders[folder];
@@ -489,32 +349,6 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What is to be read back of a folder.
-pub(super) fn verify_job(
-    journal: &Journal,
-    run: &FolderRun,
-    folder: usize,
-    verification: Verification,
-) -> Option<verify::Job> {
-    let state = journal.state().by_id(run.id)?;
-    let expected: Vec<ItemRecord> = match verification {
-        Verification::None => return None,
-        Verification::All => state.items.values().cloned().collect(),
-        Verification::New => state
-            .items
-            .values()
-            .filter(|item| item.target_uid == 0 || item.target_uid > state.verified)
-            .cloned()
-            .collect(),
-    };
-    let name = run.target.name.clone();
-    (!expected.is_empty()).then_some(verify::Job {
-        folder,
-        name,
-        expected,
-    })
-}
-
 enum Next {
     Delivery(Delivery),
     Idle,
@@ -543,16 +377,5 @@ fn record(item: &Item, target_uid: Uid, written: bool, floor: bool) -> ItemRecor
         date: item.date,
         written,
         floor,
-    }
-}
-
-fn refusal(code: &str, said: &str) -> Reason {
-    let said = said.to_ascii_lowercase();
-    match code {
-        "OVERQUOTA" => Reason::OverQuota,
-        "TOOBIG" | "LIMIT" => Reason::TooLarge,
-        _ if said.contains("quota") => Reason::OverQuota,
-        _ if said.contains("too large") || said.contains("too big") => Reason::TooLarge,
-        _ => Reason::TargetRefused,
     }
 }

@@ -2,9 +2,10 @@
 
 mod read;
 mod survey;
+mod uid_set;
 
-pub(crate) use read::uid_set;
 pub(crate) use survey::{Listing, list, pipeline};
+pub(crate) use uid_set::uid_set;
 
 use std::sync::Arc;
 use std::time::Duration;

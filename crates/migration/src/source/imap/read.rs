@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
-use super::ImapSource;
+use super::{ImapSource, uid_set};
 use crate::imap::{Code, ImapError, Response, Status, Untagged, quote};
 use crate::model::Uid;
 use crate::payload::BodySink;
@@ -385,42 +385,5 @@ impl Reader<'_> {
         if let Some((job, pending)) = suspect {
             self.halve(&job, pending, &error.to_string()).await;
         }
-    }
-}
-
-/// Writes UIDs as `1:3,7`.
-pub(crate) fn uid_set(uids: &[Uid]) -> String {
-    let mut out = String::new();
-    let mut rest = uids;
-    while let Some(first) = rest.first() {
-        let mut length = 1;
-        while rest
-            .get(length)
-            .is_some_and(|uid| *uid == rest[length - 1].wrapping_add(1))
-        {
-            length += 1;
-        }
-        if !out.is_empty() {
-            out.push(',');
-        }
-        out.push_str(&first.to_string());
-        if length > 1 {
-            out.push(':');
-            out.push_str(&rest[length - 1].to_string());
-        }
-        rest = &rest[length..];
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::uid_set;
-
-    #[test]
-    fn sets_are_short() {
-        assert_eq!(uid_set(&[1, 2, 3, 7, 9, 10]), "1:3,7,9:10");
-        assert_eq!(uid_set(&[u32::MAX]), "4294967295");
-        assert_eq!(uid_set(&[]), "");
     }
 }

@@ -1,0 +1,165 @@
+//! What the target refuses: each item alone, then told with its reason.
+
+use std::collections::HashSet;
+
+use super::writer::{Batch, FULL_AFTER, Writer};
+use crate::error::MigrationError;
+use crate::model::Uid;
+use crate::progress::Event;
+use crate::proof::{Exception, Reason};
+use crate::source::Item;
+use crate::target::Ack;
+
+impl Writer<'_> {
+    /// Sends each item of refused batches alone; what is refused again is absent.
+    pub(super) async fn settle_refused(&mut self) -> Result<(), MigrationError> {
+        while !self.in_flight.is_empty() {
+            self.acknowledge().await?;
+        }
+        while let Some(batch) = self.refused.pop() {
+            for item in batch.items {
+                self.write_alone(batch.folder, item).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_alone(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
+        if self.full >= FULL_AFTER {
+            self.item_absent(
+                folder,
+                &item,
+                Reason::OverQuota,
+                "not tried: the mailbox is full",
+            );
+            return Ok(());
+        }
+        let mut breaks = 0;
+        loop {
+            let name = self.folders[folder].target.name.clone();
+            let answer = match self.target.submit(&name, std::slice::from_ref(&item)).await {
+                Ok(()) => self.target.acknowledge().await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(Ack::Stored(uids)) => {
+                    let batch = Batch {
+                        folder,
+                        items: vec![item],
+                    };
+                    self.failures = 0;
+                    return self.stored(&batch, uids.as_deref());
+                }
+                Ok(Ack::Refused { code, said }) => {
+                    if code == "TRYCREATE" && breaks == 0 {
+                        breaks += 1;
+                        self.create_again(folder).await?;
+                        continue;
+                    }
+                    let reason = refusal(&code, &said);
+                    self.full = if reason == Reason::OverQuota {
+                        self.full + 1
+                    } else {
+                        0
+                    };
+                    self.item_absent(folder, &item, reason, &said);
+                    return Ok(());
+                }
+                Err(error) => {
+                    breaks += 1;
+                    let said = error.to_string();
+                    self.reconnect(error, folder).await?;
+                    if self.claim(folder, &item)? {
+                        return Ok(());
+                    }
+                    if breaks >= 3 {
+                        self.item_absent(folder, &item, Reason::TargetBreaks, &said);
+                        self.failures = 0;
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn create_again(&mut self, folder: usize) -> Result<(), MigrationError> {
+        let run = &self.folders[folder];
+        let wanted = crate::target::WantedFolder {
+            path: run.source.path.clone(),
+            name: Some(run.target.name.clone()),
+            subscribe: false,
+        };
+        let wanted = [wanted];
+        self.target
+            .prepare(&wanted)
+            .await
+            .map(|_| ())
+            .map_err(|error| self.target_error(error))
+    }
+
+    fn item_absent(&mut self, folder: usize, item: &Item, reason: Reason, said: &str) {
+        let (size, date) = (item.payload.size, item.date);
+        self.except(folder, Some(item.uid), reason, |e| {
+            e.about(size, date).saying(said)
+        });
+    }
+
+    pub(super) fn except(
+        &mut self,
+        folder: usize,
+        uid: Option<Uid>,
+        reason: Reason,
+        with: impl FnOnce(Exception) -> Exception,
+    ) {
+        let run = &mut self.folders[folder];
+        run.absent += 1;
+        let exception = with(Exception::new(self.user, &run.source.path, uid, reason));
+        let event = Event::Exception {
+            account: self.account,
+            exception: exception.clone(),
+        };
+        self.progress.event(event);
+        self.exceptions.push(exception);
+    }
+
+    /// Reports every planned message that was not handled because the target is full.
+    pub(super) fn report_unreached(&mut self, planned: &[(usize, Vec<Uid>)]) {
+        for (folder, uids) in planned {
+            let path = self.folders[*folder].source.path.to_string();
+            let reported: HashSet<Uid> = self
+                .exceptions
+                .iter()
+                .filter(|exception| exception.folder == path)
+                .filter_map(|exception| exception.uid)
+                .collect();
+            let state = self.journal.state().by_id(self.folders[*folder].id);
+            let absent: Vec<Uid> = uids
+                .iter()
+                .copied()
+                .filter(|uid| !reported.contains(uid))
+                .filter(|uid| !state.is_some_and(|state| state.items.contains_key(uid)))
+                .collect();
+            for uid in absent {
+                self.except(*folder, Some(uid), Reason::OverQuota, |exception| {
+                    exception.saying("not tried: the mailbox is full")
+                });
+            }
+        }
+    }
+
+    /// True when the target has no room left.
+    pub(super) fn is_full(&self) -> bool {
+        self.full >= FULL_AFTER
+    }
+}
+
+fn refusal(code: &str, said: &str) -> Reason {
+    let said = said.to_ascii_lowercase();
+    match code {
+        "OVERQUOTA" => Reason::OverQuota,
+        "TOOBIG" | "LIMIT" => Reason::TooLarge,
+        _ if said.contains("quota") => Reason::OverQuota,
+        _ if said.contains("too large") || said.contains("too big") => Reason::TooLarge,
+        _ => Reason::TargetRefused,
+    }
+}
