@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 /// Whether `live` holds everything that `rendered` states, so that no write is needed.
 ///
 /// Server defaults are extra keys and are tolerated, except in the parts where an extra key grants
-/// something ([`strict_parts`]): there, both must be the same. Lists must be of the same length.
+/// something (`strict_parts`): there, both must be the same. Lists must be of the same length.
 pub fn covers(live: &Value, rendered: &Value) -> bool {
     let kind = rendered
         .get("kind")
