@@ -2,7 +2,10 @@
 
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec},
+        batch::v1::{
+            Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+            PodFailurePolicyRule,
+        },
         core::v1::{
             Container, PodSpec, PodTemplateSpec, ProjectedVolumeSource,
             ServiceAccountTokenProjection, Volume, VolumeProjection,
@@ -174,6 +177,7 @@ fn job(migration: &ValidatedMigration, place: &Place<'_>) -> Job {
             parallelism: Some(1),
             // Two workers on one state would only refuse each other.
             pod_replacement_policy: Some("Failed".into()),
+            pod_failure_policy: Some(no_vain_attempt()),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels),
@@ -184,6 +188,22 @@ fn job(migration: &ValidatedMigration, place: &Place<'_>) -> Job {
             ..JobSpec::default()
         }),
         ..Job::default()
+    }
+}
+
+/// Once the proof is handed over, another attempt would find the same wrong password or full mailbox
+/// and lock accounts: the worker's exit codes 2 to 4 (bad input, partial, failed) end the Job.
+fn no_vain_attempt() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![PodFailurePolicyRule {
+            action: "FailJob".into(),
+            on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                container_name: Some("worker".into()),
+                operator: "In".into(),
+                values: vec![2, 3, 4],
+            }),
+            ..PodFailurePolicyRule::default()
+        }],
     }
 }
 

@@ -69,11 +69,13 @@ impl Check {
 
     /// A check that ended with an error: missing rights are no failure of the platform.
     pub fn error(subject: Text, error: CliError) -> Self {
-        let verdict = if error.kind == Kind::Refused {
-            Verdict::Unverifiable
-        } else {
-            Verdict::Failed
-        };
+        if error.kind == Kind::Refused {
+            let seen = text!(
+                "vos droits ne permettent pas de le voir",
+                "your rights do not allow to see it"
+            );
+            return Self::new(subject, Verdict::Unverifiable, seen);
+        }
         let mut seen = error.message;
         if let Some(cause) = &error.cause {
             seen.fr = format!("{} ({cause})", seen.fr);
@@ -81,7 +83,7 @@ impl Check {
         }
         Self {
             subject,
-            verdict,
+            verdict: Verdict::Failed,
             seen,
             remedy: error.remedy.map(|remedy| *remedy),
         }
@@ -177,4 +179,25 @@ async fn examine(context: &Context, client: &Client) -> Vec<Check> {
         )),
     }
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_rights_are_no_failure_of_the_platform() {
+        let check = |kind| {
+            let error = CliError::new(kind, text!("impossible", "failed"));
+            Check::error(text!("Base", "Database"), error).verdict
+        };
+        assert_eq!(check(Kind::Refused), Verdict::Unverifiable);
+        assert_eq!(check(Kind::Unavailable), Verdict::Failed);
+        let good = Check::new(
+            text!("Base", "Database"),
+            Verdict::Ok,
+            text!("jointe", "reached"),
+        );
+        assert_eq!(good.verdict, Verdict::Ok);
+    }
 }

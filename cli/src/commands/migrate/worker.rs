@@ -90,7 +90,10 @@ impl Args {
             report = engine => report,
             never = self.tell_progress(&tally) => match never {},
         };
-        self.hand_over(&report).await?;
+        // Not to be taken for an outcome of the engine: the Job starts again.
+        self.hand_over(&report)
+            .await
+            .map_err(|error| error.exit(1))?;
         ended(report.outcome)
     }
 
@@ -222,6 +225,7 @@ impl Args {
             ))
             .caused_by(&error)
         })?;
+        let value = seal::settled(value);
         let body = PutReport {
             run: self.run,
             hash: seal::hash(&value),
@@ -235,7 +239,8 @@ impl Args {
             };
             match told.await {
                 Ok(()) => return Ok(()),
-                Err(error) if error.kind == Kind::Unavailable => {
+                // A right that was granted a moment ago is refused for a moment more.
+                Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Refused) => {
                     tracing::warn!(%error, cause = error.cause, "the platform does not answer yet");
                     tokio::time::sleep(Duration::from_secs(wait)).await;
                 }
