@@ -15,7 +15,7 @@ use melouvert_api::{
     collectivity::LifecycleSchema,
     labels::{self, component},
 };
-use melouvert_domain::{MailDomain, NamespaceName};
+use melouvert_domain::NamespaceName;
 use melouvert_tenant_template::{Route, render_relay_maps};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     backoff,
     cluster::{Applier, ApplyError, Outcome},
     errors,
+    tenant::validate,
 };
 
 /// On relay pods: a new value makes the kubelet look at the ConfigMap at once.
@@ -50,23 +51,17 @@ pub enum RelayError {
     },
 }
 
-/// Which domain belongs to which tenant: those that were accepted (their status tells a namespace),
-/// are not ending and are not on their way out. A domain that two of them name goes to the one that
-/// had it first.
+/// Which domain belongs to which tenant: the domains that tenants were accepted with, of those that
+/// are not ending nor on their way out. A domain that two of them have goes to the older one.
 pub fn routes<'a>(tenants: impl IntoIterator<Item = &'a Collectivity>) -> Vec<Route> {
     let mut served: Vec<&Collectivity> = tenants.into_iter().filter(|t| is_served(t)).collect();
-    served.sort_by_key(|tenant| crate::tenant::validate::seniority(tenant));
+    served.sort_by_key(|tenant| validate::seniority(tenant));
     let mut owners = BTreeMap::new();
     for tenant in served {
         let Some(namespace) = NamespaceName::parse(&tenant.name_any()) else {
             continue;
         };
-        for domain in tenant
-            .spec
-            .domains
-            .iter()
-            .filter_map(|domain| domain.parse::<MailDomain>().ok())
-        {
+        for domain in validate::served(tenant) {
             owners.entry(domain).or_insert_with(|| namespace.clone());
         }
     }
@@ -77,12 +72,7 @@ pub fn routes<'a>(tenants: impl IntoIterator<Item = &'a Collectivity>) -> Vec<Ro
 }
 
 fn is_served(tenant: &Collectivity) -> bool {
-    let accepted = tenant
-        .status
-        .as_ref()
-        .is_some_and(|status| status.namespace.is_some());
-    accepted
-        && tenant.spec.lifecycle != LifecycleSchema::Terminating
+    tenant.spec.lifecycle != LifecycleSchema::Terminating
         && tenant.metadata.deletion_timestamp.is_none()
 }
 
@@ -193,7 +183,7 @@ mod tests {
                 "creationTimestamp": jiff::Timestamp::from_second(created).unwrap().to_string()},
             "spec": {"siren": siren, "legalName": "x", "kind": "Commune", "population": 1,
                 "region": "r", "plan": "p", "domains": [domain], "lifecycle": lifecycle},
-            "status": {"namespace": format!("col-{siren}")},
+            "status": {"dnsRecords": [{"name": format!("{domain}."), "type": "MX", "value": "10 mx.r."}]},
         }))
         .unwrap()
     }

@@ -85,6 +85,18 @@ pub fn seniority(tenant: &Collectivity) -> (Option<Time>, Option<String>) {
     )
 }
 
+/// The domains that a tenant was accepted with, as its status tells them: one MX record each.
+pub fn served(tenant: &Collectivity) -> Vec<MailDomain> {
+    let status = tenant.status.as_ref();
+    let records = status.map(|status| status.dns_records.as_slice());
+    records
+        .unwrap_or_default()
+        .iter()
+        .filter(|record| record.kind == "MX")
+        .filter_map(|record| record.name.trim_end_matches('.').parse().ok())
+        .collect()
+}
+
 fn siren(tenant: &Collectivity, refusals: &mut Vec<Refusal>) -> Option<Siren> {
     let parsed = tenant.spec.siren.parse::<Siren>();
     let refusal = match parsed {
@@ -124,37 +136,45 @@ fn domains(tenant: &Collectivity, refusals: &mut Vec<Refusal>) -> Vec<MailDomain
     good
 }
 
+/// A domain belongs to whoever was accepted with it, else to the older object: an old tenant cannot
+/// take a younger one's domain by naming it.
 fn taken<'a>(
     tenant: &Collectivity,
     others: impl IntoIterator<Item = &'a Collectivity>,
     refusals: &mut Vec<Refusal>,
 ) {
-    let own = seniority(tenant);
+    let own = served(tenant);
+    let others = others
+        .into_iter()
+        .filter(|other| other.metadata.uid != tenant.metadata.uid);
     for other in others {
-        if other.metadata.uid == tenant.metadata.uid || seniority(other) > own {
-            continue;
-        }
+        let theirs = served(other);
+        let older = seniority(other) < seniority(tenant);
         for (place, domain) in tenant.spec.domains.iter().enumerate() {
-            if other
+            let in_use = |served: &[MailDomain]| served.iter().any(|held| held.as_str() == domain);
+            let named = other
                 .spec
                 .domains
                 .iter()
-                .any(|held| held.eq_ignore_ascii_case(domain))
-            {
-                let message = format!(
-                    "{domain} is already used by another space; remove it or ask the hoster"
-                );
-                let hoster = format!(
-                    "{domain} is held by {} ({})",
-                    other.name_any(),
-                    other.spec.legal_name
-                );
-                refusals.push(Refusal {
-                    hoster_only: Some(hoster),
-                    ..Refusal::new(format!("spec.domains[{place}]"), "DomainTaken", message)
-                });
+                .any(|held| held.eq_ignore_ascii_case(domain));
+            let theirs = match (in_use(&theirs), in_use(&own)) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => named && older,
+            };
+            if theirs {
+                refusals.push(domain_taken(place, domain, other));
             }
         }
+    }
+}
+
+fn domain_taken(place: usize, domain: &str, holder: &Collectivity) -> Refusal {
+    let message = format!("{domain} is already used by another space; remove it or ask the hoster");
+    let (name, legal_name) = (holder.name_any(), &holder.spec.legal_name);
+    Refusal {
+        hoster_only: Some(format!("{domain} is held by {name} ({legal_name})")),
+        ..Refusal::new(format!("spec.domains[{place}]"), "DomainTaken", message)
     }
 }
 

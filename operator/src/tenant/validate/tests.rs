@@ -115,6 +115,26 @@ fn a_taken_domain_is_refused_to_the_younger_without_naming_the_holder() {
 }
 
 #[test]
+fn an_older_tenant_cannot_take_a_domain_in_use() {
+    let mut user = collectivity(ROUEN, &json!({}));
+    user.metadata.creation_timestamp = Some(Time("2026-11-24T11:00:00Z".parse().unwrap()));
+    user.status = serde_json::from_value(json!({"dnsRecords": [
+        {"name": "caen.example.", "type": "MX", "value": "10 mx.normandie.example."},
+        {"name": "other.example.", "type": "TXT", "value": "x"}]}))
+    .unwrap();
+    let older = collectivity(CAEN, &json!({}));
+    assert_eq!(
+        fields(&refusals(
+            &older,
+            &references(),
+            std::slice::from_ref(&user)
+        )),
+        [("spec.domains[0]", "DomainTaken")]
+    );
+    assert!(validate(&user, &references(), [&older], "sys").is_ok());
+}
+
+#[test]
 fn created_in_the_same_second_the_smaller_uid_wins() {
     let (caen, rouen) = (
         collectivity(CAEN, &json!({})),
