@@ -112,7 +112,7 @@ async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconcile
     let provisioned = provision::run(ctx, tenant, &valid, opened, now).await; // client required
     let provisioned = told(ctx, tenant, None, &end, provisioned).await?;
     let facts = Facts::of_applied(&valid, &provisioned.keys)?;
-    if !facts.told_by(tenant.status.as_ref()) {
+    if facts.routes_changed(tenant) {
         // The relays serve a tenant once its status tells a namespace: before the test delivery.
         let progress = Progress::Waiting {
             reason: NotSeen::Pod.reason(),

@@ -21,7 +21,7 @@ use super::{
     material::{self, Keys},
     observe::Seen,
     terminate::End,
-    validate::Refusal,
+    validate::{self, Refusal},
 };
 
 /// The field manager of statuses.
@@ -105,11 +105,11 @@ impl Facts {
         })
     }
 
-    /// Whether `status` tells the same.
-    pub fn told_by(&self, status: Option<&CollectivityStatus>) -> bool {
-        let mut told = status.cloned().unwrap_or_default();
-        self.tell(&mut told);
-        status == Some(&told)
+    /// Whether the relays must hear of these domains before mail can be delivered.
+    pub fn routes_changed(&self, tenant: &Collectivity) -> bool {
+        let mut told = tenant.clone();
+        self.tell(told.status.get_or_insert_default());
+        validate::served(&told) != validate::served(tenant)
     }
 
     fn tell(&self, status: &mut CollectivityStatus) {
