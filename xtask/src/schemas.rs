@@ -48,7 +48,8 @@ fn one_group(dir: &std::path::Path, document: &Value) -> anyhow::Result<()> {
                 ["group", "version", "kind"].map(|key| kind[key].as_str().unwrap_or(""));
             let mut whole = strict(schema);
             whole["components"] = json!({ "schemas": definitions });
-            let folder = dir.join(group);
+            // kubeconform calls the core group by its version.
+            let folder = dir.join(if group.is_empty() { "v1" } else { group });
             fs::create_dir_all(&folder).context("failed to make a folder")?;
             fs::write(
                 folder.join(format!("{}_{version}.json", name.to_lowercase())),
