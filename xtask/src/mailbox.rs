@@ -10,6 +10,8 @@ use crate::shell;
 pub struct Mailbox<'a> {
     /// `name@domain`.
     pub address: &'a str,
+    /// The domain whose servers are asked: another space's, to be refused there.
+    pub server: &'a str,
     /// Its password; it goes to curl by stdin, never in an argument list.
     pub password: &'a str,
     /// The PEM file of the region's root.
@@ -21,12 +23,6 @@ pub struct Mailbox<'a> {
 }
 
 impl Mailbox<'_> {
-    fn domain(&self) -> &str {
-        self.address
-            .rsplit_once('@')
-            .map_or(self.address, |(_, domain)| domain)
-    }
-
     fn curl(&self, config: &str) -> anyhow::Result<String> {
         let secret = format!("user = \"{}:{}\"\n{config}", self.address, self.password);
         let mut command = Command::new("curl");
@@ -46,7 +42,7 @@ impl Mailbox<'_> {
 
     /// Sends one IMAP command and returns what the server lists.
     pub fn imap(&self, mailbox: &str, request: &str) -> anyhow::Result<String> {
-        let host = format!("imap.{}", self.domain());
+        let host = format!("imap.{}", self.server);
         self.curl(&format!(
             "url = \"imaps://{host}:{port}/{mailbox}\"\nresolve = \"{host}:{port}:127.0.0.1\"\nrequest = \"{request}\"\n",
             port = self.imaps,
@@ -60,7 +56,7 @@ impl Mailbox<'_> {
 
     /// The text of message number `number` of a mailbox.
     pub fn read(&self, mailbox: &str, number: u32) -> anyhow::Result<String> {
-        let host = format!("imap.{}", self.domain());
+        let host = format!("imap.{}", self.server);
         self.curl(&format!(
             "url = \"imaps://{host}:{port}/{mailbox};MAILINDEX={number}\"\nresolve = \"{host}:{port}:127.0.0.1\"\n",
             port = self.imaps,
@@ -87,7 +83,7 @@ impl Mailbox<'_> {
 
     /// Sends a message with another envelope sender.
     pub fn send_as(&self, from: &str, to: &str, message: &str) -> anyhow::Result<()> {
-        let host = format!("smtp.{}", self.domain());
+        let host = format!("smtp.{}", self.server);
         let file = tempfile::NamedTempFile::new().context("failed to make a file")?;
         std::fs::write(file.path(), message).context("failed to write the message")?;
         self.curl(&format!(

@@ -140,6 +140,7 @@ impl<'a> Space<'a> {
     pub fn mailbox<'b>(&'b self, address: &'b str, password: &'b str) -> Mailbox<'b> {
         Mailbox {
             address,
+            server: self.of.domain,
             password,
             authority: &self.authority,
             imaps: self.imaps,

@@ -48,7 +48,7 @@ pub fn kubectl(arguments: &[&str]) -> anyhow::Result<String> {
 
 /// Runs SQL as the region's administrator, inside the server's own pod.
 pub fn psql(database: &str, sql: &str) -> anyhow::Result<String> {
-    let script = "PGPASSWORD=$(cat /db/password) exec psql -X -A -t -v ON_ERROR_STOP=1 -h localhost -U melouvert -d \"$1\" -c \"$2\"";
+    let script = "read -r PGPASSWORD < /db/password || :; export PGPASSWORD; exec psql -X -A -t -v ON_ERROR_STOP=1 -h localhost -U melouvert -d \"$1\" -c \"$2\"";
     kubectl(&[
         "exec",
         "-n",

@@ -22,7 +22,7 @@ fn onboarding_refuses_what_is_wrong() -> anyhow::Result<()> {
     for (siren, domain, more, expected) in [
         ("211401188", "x.example", &[][..], "Luhn"),
         ("732829320", "x.example", &[], "732829320"),
-        ("211400021", "calvados.gouv.fr", &[], "gouv.fr"),
+        ("211403662", "calvados.gouv.fr", &[], "gouv.fr"),
         ("211403662", "caen.example", &[], "caen.example"),
         (
             "211403662",

@@ -48,8 +48,8 @@ fn a_message_crosses_both_relays_signed() -> anyhow::Result<()> {
         "Subject: De Caen",
         "DKIM-Signature:",
         "d=caen.example",
-        "relay-out",
-        "relay-in",
+        "smtp-out.normandie.melouvert.example",
+        "mx.normandie.melouvert.example",
     ] {
         ensure!(
             received.contains(expected),

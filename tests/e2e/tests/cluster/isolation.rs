@@ -97,19 +97,17 @@ fn an_account_opens_its_own_server_only() -> anyhow::Result<()> {
 #[ignore = "needs a cluster: cargo xtask test"]
 fn database_roles_see_their_own_database_and_two_views() -> anyhow::Result<()> {
     two_spaces()?;
+    let password = kubectl(&[
+        "get",
+        "secret",
+        "mail-db",
+        "-n",
+        "col-211401187",
+        "-o",
+        "go-template={{index .data \"reader-password\" | base64decode}}",
+    ])?;
     let psql = |database: &str, sql: &str| {
-        let password = kubectl(&[
-            "get",
-            "secret",
-            "mail-db",
-            "-n",
-            "col-211401187",
-            "-o",
-            "jsonpath={.data.reader-password}",
-        ])?;
-        let script = format!(
-            "PGPASSWORD=\"$(echo {password} | base64 -d)\" exec psql -X -A -t -h melouvert-postgresql.melouvert-system.svc.cluster.local -U col_211401187_reader -d {database} -c \"{sql}\""
-        );
+        let script = "export PGPASSWORD=$1; exec psql -X -A -t -h localhost -U col_211401187_reader -d \"$2\" -c \"$3\"";
         kubectl(&[
             "exec",
             "-n",
@@ -118,7 +116,11 @@ fn database_roles_see_their_own_database_and_two_views() -> anyhow::Result<()> {
             "--",
             "sh",
             "-c",
-            &script,
+            script,
+            "sh",
+            &password,
+            database,
+            sql,
         ])
     };
     let own = psql("col_211401187", "SELECT count(*) > 0 FROM mail_login")?;
