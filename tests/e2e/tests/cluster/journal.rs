@@ -44,8 +44,11 @@ fn a_forged_entry_is_found_by_two_verifiers() -> anyhow::Result<()> {
     );
 
     let alter = |actor: &str| {
+        // Only the table's owner can lift the rule; that is whom the chain is there to betray.
         sql(&format!(
-            "SET session_replication_role = replica; UPDATE journal SET actor = '{actor}' WHERE seq = 2"
+            "ALTER TABLE journal DISABLE TRIGGER journal_rows_stay; \
+             UPDATE journal SET actor = '{actor}' WHERE seq = 2; \
+             ALTER TABLE journal ENABLE ALWAYS TRIGGER journal_rows_stay"
         ))
     };
     let before = sql("SELECT actor FROM journal WHERE seq = 2")?;
