@@ -142,6 +142,11 @@ impl PlatformStore {
 
 async fn create_platform(server: &Server) -> Result<(), StoreError> {
     let mut connection = server.connect("postgres").await?;
+    // Two first starts at once would change the database's rights at once, which PostgreSQL refuses
+    // ("tuple concurrently updated"). The lock ends with the connection.
+    sqlx::raw_sql("select pg_advisory_lock(hashtext('melouvert_platform'))")
+        .execute(&mut connection)
+        .await?;
     let create = format!(
         "create database {} template template0 encoding 'UTF8' locale 'C'",
         names::PLATFORM
