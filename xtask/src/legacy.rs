@@ -53,57 +53,44 @@ impl LegacyServer {
         let authority = certificate(&state, &host)?;
         configure(&state, accounts)?;
         own(&state)?;
-        let manifest = state.join("manifest.json");
-        fs::write(
-            &manifest,
-            serde_json::to_string_pretty(&objects(&state, dovecot))?,
-        )
-        .context("failed to write the old server's manifest")?;
-        let path = manifest.to_string_lossy().into_owned();
-        platform
-            .cluster
-            .kubectl(&[
-                "delete",
-                "pod",
-                "imap",
-                "-n",
-                NAMESPACE,
-                "--ignore-not-found",
-            ])
-            .ok();
-        let cluster = &platform.cluster;
-        cluster.kubectl(&["apply", "-f", &path]).or_else(|_| {
-            // A namespace's default ServiceAccount appears a moment after it.
-            wait::until(
-                "the old server's namespace",
-                Duration::from_secs(20),
-                || Ok(cluster.kubectl(&["apply", "-f", &path])?),
-            )
-        })?;
-        cluster.kubectl(&[
-            "wait",
-            "-n",
-            NAMESPACE,
-            "pod/imap",
-            "--for=condition=Ready",
-            "--timeout=60s",
-        ])?;
-        let address = cluster.kubectl(&[
-            "get",
-            "pod",
-            "imap",
-            "-n",
-            NAMESPACE,
-            "-o",
-            "jsonpath={.status.podIP}",
-        ])?;
         Ok(Self {
-            address,
+            address: run(platform, &state, dovecot)?,
             authority,
             host,
             port: 993,
         })
     }
+}
+
+/// Replaces the server's pod, waits until it answers and returns its address.
+fn run(
+    platform: &Platform,
+    state: &std::path::Path,
+    dovecot: &BuiltImage,
+) -> anyhow::Result<String> {
+    let manifest = state.join("manifest.json");
+    fs::write(
+        &manifest,
+        serde_json::to_string_pretty(&objects(state, dovecot))?,
+    )
+    .context("failed to write the old server's manifest")?;
+    let path = manifest.to_string_lossy().into_owned();
+    let pod = |arguments: &[&str]| {
+        Ok::<_, anyhow::Error>(
+            platform
+                .cluster
+                .kubectl(&[&["-n", NAMESPACE], arguments].concat())?,
+        )
+    };
+    pod(&["delete", "pod", "imap", "--ignore-not-found"])?;
+    // A new namespace's default ServiceAccount appears a moment after it.
+    wait::until(
+        "the old server's namespace",
+        Duration::from_secs(20),
+        || Ok(platform.cluster.kubectl(&["apply", "-f", &path])?),
+    )?;
+    pod(&["wait", "pod/imap", "--for=condition=Ready", "--timeout=60s"])?;
+    pod(&["get", "pod", "imap", "-o", "jsonpath={.status.podIP}"])
 }
 
 /// Real messages, recombined, as a Maildir.
