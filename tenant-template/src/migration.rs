@@ -298,6 +298,7 @@ fn arguments(migration: &ValidatedMigration) -> Vec<String> {
     option("token-file", format!("{TOKEN}/token"));
     option("siren", migration.siren.to_string());
     option("name", migration.name.to_string());
+    option("uid", migration.uid.clone());
     option("run", migration.run.to_string());
     if source.allow_cleartext {
         all.push("--allow-cleartext".into());

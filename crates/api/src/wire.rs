@@ -250,6 +250,9 @@ pub struct BrokenLink {
 pub struct PutProgress {
     /// The run, as in the Migration's spec.
     pub run: u32,
+    /// The UID of the Migration that the Job works for: a namesake made later is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_uid: Option<String>,
     /// The accounts.
     pub accounts: AccountCounts,
     /// The messages.
@@ -262,6 +265,9 @@ pub struct PutProgress {
 pub struct PutReport {
     /// The run, as in the Migration's spec.
     pub run: u32,
+    /// The UID of the Migration that the Job works for: a namesake made later is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_uid: Option<String>,
     /// BLAKE3 of the proof, as the engine computed it.
     pub hash: String,
     /// The proof.

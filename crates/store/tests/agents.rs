@@ -9,7 +9,6 @@ use common::{Postgres, READER, actor, agent};
 use melouvert_domain::MailDomain;
 use melouvert_store::{AgentKind, NewAgent, StoreError, password};
 use rand::{SeedableRng, rngs::StdRng};
-use serde_json::json;
 use sqlx::Row;
 
 static POSTGRES: LazyLock<Postgres> = LazyLock::new(Postgres::start);
@@ -226,42 +225,6 @@ async fn postmaster_follows_the_domains() {
         }
     ));
     assert!(store.ensure_postmaster(&[], &actor()).await.is_err());
-}
-
-#[tokio::test]
-async fn reports_come_back_as_they_were_sent() {
-    let store = POSTGRES.tenant("217600014").await;
-    let name = "caen-2026".parse().unwrap();
-    let absent = store.report_get(&name).await.unwrap_err();
-    assert!(
-        matches!(absent, StoreError::NotFound { what: "report", .. }),
-        "{absent:?}"
-    );
-    let report = json!({"rate": 1.0, "z": 1e20, "a": [{"bytes": u64::MAX}]});
-    store
-        .report_put(&name, 1, &json!({}), "first", &actor())
-        .await
-        .unwrap();
-    store
-        .report_put(&name, 2, &report, "second", &actor())
-        .await
-        .unwrap();
-    store
-        .report_put(&name, 2, &report, "second", &actor())
-        .await
-        .expect("sent twice");
-    let found = store.report_get(&name).await.unwrap();
-    assert_eq!((found.run, found.hash.as_str()), (2, "second"));
-    assert_eq!(found.report.to_string(), report.to_string());
-    let other = store
-        .report_put(&name, 2, &json!({}), "third", &actor())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(other, StoreError::Conflict { field: "run", .. }),
-        "{other:?}"
-    );
-    assert_eq!(store.journal(0, 10).await.unwrap().len(), 2);
 }
 
 /// Callers spawn these futures.

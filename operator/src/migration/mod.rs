@@ -162,9 +162,16 @@ async fn find_job(
     ctx: &Context,
 ) -> Result<Option<Job>, MigrationError> {
     let jobs: Api<Job> = Api::namespaced(ctx.client.clone(), migration.namespace.as_str());
-    jobs.get_opt(&migration.job_name())
+    let job = jobs
+        .get_opt(&migration.job_name())
         .await
-        .map_err(kube_error("read the migration's Job"))
+        .map_err(kube_error("read the migration's Job"))?;
+    // A deleted namesake's goes soon; until then its place is taken and applying is tried again.
+    let own = |job: &Job| {
+        let owners = job.metadata.owner_references.iter().flatten();
+        owners.into_iter().any(|owner| owner.uid == migration.uid)
+    };
+    Ok(job.filter(own))
 }
 
 /// The report of this very run, once its Job handed it in.
@@ -175,7 +182,8 @@ async fn report(
     let store = ctx.database.get()?.tenant(&migration.siren).await?;
     // The store counts runs from 1, the spec from 0.
     let run = i64::from(migration.run) + 1;
-    match store.report_get(&migration.name).await {
+    let uid = migration.uid.parse().ok();
+    match store.report_get(&migration.name, uid).await {
         Ok(report) if i64::from(report.run) == run => Ok(Some(report)),
         Ok(_) | Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -11,9 +11,6 @@ use crate::{
     shell,
 };
 
-/// The tests' cluster.
-const NAME: &str = "melouvert-test";
-
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,6 +23,9 @@ pub struct Args {
     /// Only the tests that need a cluster
     #[arg(long)]
     only_cluster: bool,
+    /// The tests' cluster: another name lets two checkouts test side by side
+    #[arg(long, default_value = "melouvert-test")]
+    name: String,
     /// Only cluster tests whose name contains this
     filter: Option<String>,
 }
@@ -52,7 +52,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn on_cluster(args: &Args) -> anyhow::Result<()> {
-    let outcome = Platform::install(NAME).and_then(|platform| {
+    let name = &args.name;
+    let outcome = Platform::install(name).and_then(|platform| {
         step("Vérifier les charts", || charts(&platform))?;
         step("Tests sur le cluster", || {
             let mut test = shell::cargo();
@@ -64,17 +65,17 @@ fn on_cluster(args: &Args) -> anyhow::Result<()> {
                 "--ignored",
                 "--test-threads=1",
             ]);
-            test.args(&args.filter).env("MELOUVERT_TEST_CLUSTER", NAME);
+            test.args(&args.filter).env("MELOUVERT_TEST_CLUSTER", name);
             shell::run(&mut test)
         })
     });
     if args.keep {
         say(&format!(
-            "le cluster reste : cargo xtask cluster status --name {NAME}"
+            "le cluster reste : cargo xtask cluster status --name {name}"
         ));
         return outcome;
     }
-    let removed = step("Retirer le cluster", || Ok(melouvert_cluster::down(NAME)?));
+    let removed = step("Retirer le cluster", || Ok(melouvert_cluster::down(name)?));
     outcome.and(removed)
 }
 

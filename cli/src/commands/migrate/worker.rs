@@ -69,6 +69,9 @@ pub struct Args {
     /// The name of the migration
     #[arg(long, value_name = "MIGRATION")]
     name: String,
+    /// The UID of the migration
+    #[arg(long, value_name = "UID")]
+    uid: Option<String>,
     /// The number of the run
     #[arg(long, value_name = "NUMBER")]
     run: u32,
@@ -183,6 +186,7 @@ impl Args {
     ) -> Result<(), CliError> {
         let body = PutProgress {
             run: self.run,
+            migration_uid: self.uid.clone(),
             accounts,
             messages,
         };
@@ -228,6 +232,7 @@ impl Args {
         let value = seal::settled(value);
         let body = PutReport {
             run: self.run,
+            migration_uid: self.uid.clone(),
             hash: seal::hash(&value),
             report: value,
         };

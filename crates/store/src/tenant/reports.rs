@@ -4,12 +4,25 @@ use jiff::Timestamp;
 use melouvert_domain::ResourceName;
 use serde_json::{Value, json};
 use sqlx::types::Json;
+use uuid::Uuid;
 
 use super::TenantStore;
 use crate::{
     StoreError,
     journal::{self, Actor, Entry, timestamp},
 };
+
+/// Which report: a name may be given to several migrations one after the other, each with runs of
+/// its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportKey<'a> {
+    /// The migration's name.
+    pub migration: &'a ResourceName,
+    /// The UID of the object that bears it.
+    pub uid: Uuid,
+    /// Which run, from 1.
+    pub run: i32,
+}
 
 /// The report of one run of a migration.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +44,16 @@ impl TenantStore {
     /// kept once; another one for the same run is a [`StoreError::Conflict`].
     pub async fn report_put(
         &self,
-        migration: &ResourceName,
-        run: i32,
+        key: ReportKey<'_>,
         report: &Value,
         hash: &str,
         actor: &Actor,
     ) -> Result<(), StoreError> {
+        let ReportKey {
+            migration,
+            uid,
+            run,
+        } = key;
         if run < 1 || hash.is_empty() {
             return Err(StoreError::Invalid {
                 field: "run",
@@ -45,8 +62,8 @@ impl TenantStore {
         }
         let mut transaction = self.write().await?;
         let known = sqlx::query_scalar!(
-            "select hash from migration_report where migration = $1 and run = $2",
-            migration.as_str(),
+            "select hash from migration_report where migration_uid = $1 and run = $2",
+            uid,
             run
         )
         .fetch_optional(&mut *transaction)
@@ -62,31 +79,41 @@ impl TenantStore {
             None => {}
         }
         sqlx::query!(
-            "insert into migration_report (migration, run, report, hash) values ($1, $2, $3, $4)",
+            "insert into migration_report (migration, migration_uid, run, report, hash)
+             values ($1, $2, $3, $4, $5)",
             migration.as_str(),
+            uid,
             run,
             report,
             hash
         )
         .execute(&mut *transaction)
         .await?;
-        let detail = json!({ "run": run, "hash": hash });
+        let detail = json!({ "uid": uid, "run": run, "hash": hash });
         let entry = Entry::new(actor, "migration.reported", migration.as_str(), detail);
         journal::append(&mut transaction, &entry).await?;
         transaction.commit().await?;
         Ok(())
     }
 
-    /// The report of the last run; [`StoreError::NotFound`] when there is none.
+    /// The last report under this name: of the migration with this UID when one is given, else of
+    /// whichever was received last; [`StoreError::NotFound`] when there is none.
     pub async fn report_get(
         &self,
         migration: &ResourceName,
+        uid: Option<Uuid>,
     ) -> Result<MigrationReport, StoreError> {
+        // Reports from before UIDs were kept are anybody's of that name, after their own.
         let found = sqlx::query!(
             r#"select run, (extract(epoch from at) * 1000000)::bigint as "at!",
                       report as "report: Json<Value>", hash
-               from migration_report where migration = $1 order by run desc limit 1"#,
-            migration.as_str()
+               from migration_report
+               where migration = $1
+                 and ($2::uuid is null or migration_uid is null or migration_uid = $2)
+               order by $2::uuid is not null and migration_uid is null, at desc, run desc
+               limit 1"#,
+            migration.as_str(),
+            uid
         )
         .fetch_optional(&mut *self.database.acquire().await?)
         .await?

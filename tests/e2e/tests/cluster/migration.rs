@@ -1,7 +1,7 @@
 //! An old mailbox moved into a space, by a Job in its namespace.
 
 use anyhow::{Context, ensure};
-use melouvert_e2e::{PASSWORD, field, outcome, platform, text, two_spaces};
+use melouvert_e2e::{PASSWORD, field, kubectl, outcome, platform, text, two_spaces};
 use serde_json::Value;
 use xtask::legacy::{LegacyAccount, LegacyServer};
 
@@ -47,12 +47,20 @@ fn a_mailbox_moves_with_a_proof() -> anyhow::Result<()> {
     };
     let old = LegacyServer::start(platform(), platform().image("dovecot")?, &[account])?;
 
-    let wrong = run("mauvais-mot-de-passe", &old, "faux")?;
+    let wrong = run("ancien-serveur", &old, "faux")?;
     ensure!(
         !wrong.status.success(),
         "a wrong password passed: {}",
         text(&wrong)
     );
+    // Made again under its name, a migration counts from the start and hands in a proof of its own.
+    kubectl(&[
+        "delete",
+        "migration",
+        "ancien-serveur",
+        "-n",
+        "col-211401187",
+    ])?;
 
     let first = run("ancien-serveur", &old, "ancien-mot-de-passe")?;
     ensure!(first.status.success(), "{}", text(&first));

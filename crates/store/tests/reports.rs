@@ -1,0 +1,101 @@
+//! Reports of migrations.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
+
+mod common;
+
+use std::sync::LazyLock;
+
+use common::{Postgres, actor};
+use melouvert_domain::ResourceName;
+use melouvert_store::{ReportKey, StoreError, TenantStore};
+use serde_json::json;
+use sqlx::Connection;
+use uuid::Uuid;
+
+static POSTGRES: LazyLock<Postgres> = LazyLock::new(Postgres::start);
+
+async fn put(
+    store: &TenantStore,
+    (migration, uid, run): (&ResourceName, Uuid, i32),
+    hash: &str,
+) -> Result<(), StoreError> {
+    let key = ReportKey {
+        migration,
+        uid,
+        run,
+    };
+    store
+        .report_put(key, &json!({ "of": hash }), hash, &actor())
+        .await
+}
+
+#[tokio::test]
+async fn reports_come_back_as_they_were_sent() {
+    let store = POSTGRES.tenant("217600014").await;
+    let name = "caen-2026".parse().unwrap();
+    let uid = Uuid::new_v4();
+    let absent = store.report_get(&name, None).await.unwrap_err();
+    assert!(
+        matches!(absent, StoreError::NotFound { what: "report", .. }),
+        "{absent:?}"
+    );
+    let report = json!({"rate": 1.0, "z": 1e20, "a": [{"bytes": u64::MAX}]});
+    put(&store, (&name, uid, 1), "first").await.unwrap();
+    for times in ["once", "twice"] {
+        let key = ReportKey {
+            migration: &name,
+            uid,
+            run: 2,
+        };
+        let put = store.report_put(key, &report, "second", &actor()).await;
+        put.unwrap_or_else(|error| panic!("sent {times}: {error}"));
+    }
+    let found = store.report_get(&name, Some(uid)).await.unwrap();
+    assert_eq!((found.run, found.hash.as_str()), (2, "second"));
+    assert_eq!(found.report.to_string(), report.to_string());
+    let other = put(&store, (&name, uid, 2), "third").await.unwrap_err();
+    assert!(
+        matches!(other, StoreError::Conflict { field: "run", .. }),
+        "{other:?}"
+    );
+    assert_eq!(store.journal(0, 10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_migration_made_again_under_its_name_has_its_own_reports() {
+    let store = POSTGRES.tenant("217605401").await;
+    let name = "rouen-2026".parse().unwrap();
+    let (first, second) = (Uuid::new_v4(), Uuid::new_v4());
+    put(&store, (&name, first, 1), "a").await.unwrap();
+    put(&store, (&name, first, 2), "b").await.unwrap();
+    let none = store.report_get(&name, Some(second)).await.unwrap_err();
+    assert!(matches!(none, StoreError::NotFound { .. }), "{none:?}");
+
+    put(&store, (&name, second, 1), "c").await.unwrap();
+    put(&store, (&name, second, 1), "c").await.unwrap();
+    let hash = async |uid| store.report_get(&name, uid).await.unwrap().hash;
+    assert_eq!(hash(Some(first)).await, "b");
+    assert_eq!(hash(Some(second)).await, "c");
+    assert_eq!(hash(None).await, "c", "the last received, not the last run");
+    let told: Vec<_> = store.journal(0, 10).await.unwrap();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[2].detail["uid"], json!(second));
+}
+
+/// A report that an earlier release kept belongs to whoever bears the name, and bars nothing.
+#[tokio::test]
+async fn a_report_without_uid_still_counts() {
+    let store = POSTGRES.tenant("211401187").await;
+    let name = "ancien".parse().unwrap();
+    let mut superuser = POSTGRES.superuser("col_211401187").await;
+    sqlx::query("insert into migration_report (migration, run, report, hash) values ('ancien', 1, '{}', 'old')")
+        .execute(&mut superuser)
+        .await
+        .unwrap();
+    superuser.close().await.unwrap();
+    let uid = Uuid::new_v4();
+    let hash = async |uid| store.report_get(&name, uid).await.unwrap().hash;
+    assert_eq!(hash(Some(uid)).await, "old");
+    put(&store, (&name, uid, 1), "new").await.unwrap();
+    assert_eq!(hash(Some(uid)).await, "new");
+}
