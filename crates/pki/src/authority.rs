@@ -148,6 +148,28 @@ impl Authority {
         })
     }
 
+    /// A certificate that signs documents, with a new key.
+    ///
+    /// Its common name must not look like a DNS name, which an authority's constraints would then
+    /// be applied to.
+    pub fn issue_signer(
+        &self,
+        common_name: &str,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Leaf, PkiError> {
+        let subject = profile::subject(common_name, Some("Melouvert"))?;
+        let period = self.period(life::SIGNER, now)?;
+        let params = profile::signer(subject, period, rng)?;
+        let (key, pair) = PrivateKey::generate_p256()?;
+        let certificate = self.sign(&params, &pair)?.pem();
+        Ok(Leaf {
+            info: inspect::inspect(&certificate)?,
+            chain_pem: certificate + &self.sent_above(),
+            key,
+        })
+    }
+
     /// Its own certificate as PEM.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem

@@ -72,6 +72,26 @@ pub enum PkiError {
         /// What was given.
         found: String,
     },
+    /// A detached signature is not one that this program makes.
+    #[error("failed to read a signature: {reason}")]
+    ReadSignature {
+        /// What was expected.
+        reason: String,
+    },
+    /// The signature is not that of these bytes.
+    #[error("failed to verify a signature: the document is not the one that was signed")]
+    DocumentAltered,
+    /// The signer's certificate does not lead to a trusted authority, or not at that instant, or
+    /// not for documents.
+    #[error("failed to trust {signer} at {at}: {reason}")]
+    Untrusted {
+        /// The signer's subject.
+        signer: String,
+        /// The instant of signing.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
     /// The key cannot sign mail.
     #[error("failed to publish a DKIM key: expected Ed25519 or RSA")]
     DkimAlgorithm,

@@ -50,11 +50,16 @@ pub fn inspect(pem: &str) -> Result<CertInfo, PkiError> {
             reason: error.to_string(),
         }
     })?;
+    inspect_der(&der)
+}
+
+/// Reads a certificate's DER.
+pub(crate) fn inspect_der(der: &[u8]) -> Result<CertInfo, PkiError> {
     let (_, certificate) =
-        parse_x509_certificate(&der).map_err(|error| PkiError::ReadCertificate {
+        parse_x509_certificate(der).map_err(|error| PkiError::ReadCertificate {
             reason: error.to_string(),
         })?;
-    describe(&certificate, &der)
+    describe(&certificate, der)
 }
 
 /// Whether a certificate is due for renewal, or already over.

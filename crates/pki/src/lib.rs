@@ -1,7 +1,8 @@
 //! Certificates and mail-signing keys of a region.
 //!
 //! Owns: the hierarchy (region root → tenant intermediate → short-lived leaves), what each kind of
-//! certificate may do, its life, when it is due for renewal, revocation lists and DKIM keys.
+//! certificate may do, its life, when it is due for renewal, revocation lists, DKIM keys, and signed
+//! documents (RFC 5652).
 //! Must not know: where certificates are stored, who asks for them, the clock and the source of
 //! serial numbers (both are passed in).
 //!
@@ -9,7 +10,9 @@
 //! Private keys come from AWS-LC's own generator, the only one that its key types accept.
 
 mod authority;
+mod der;
 pub mod dkim;
+pub mod document;
 mod error;
 mod inspect;
 mod key;

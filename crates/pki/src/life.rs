@@ -15,6 +15,8 @@ pub const INTERMEDIATE: SignedDuration = SignedDuration::from_hours(2 * 365 * DA
 pub const LEAF: SignedDuration = SignedDuration::from_hours(90 * DAY_IN_HOURS);
 /// The longest life that a leaf is given, whatever is asked: 825 days.
 pub const LEAF_MAXIMUM: SignedDuration = SignedDuration::from_hours(825 * DAY_IN_HOURS);
+/// A certificate that signs documents: as long as a leaf may, since a document is checked years after.
+pub const SIGNER: SignedDuration = LEAF_MAXIMUM;
 /// A revocation list: 7 days.
 pub const REVOCATION_LIST: SignedDuration = SignedDuration::from_hours(7 * DAY_IN_HOURS);
 /// How far before `now` a certificate starts: clocks of a region may differ by that much.

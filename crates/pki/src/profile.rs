@@ -21,6 +21,9 @@ const NAME_MAXIMUM: usize = 64;
 /// 128 random bits; RFC 5280 allows 20 octets, CA/Browser asks for at least 64 random bits.
 const SERIAL_BYTES: usize = 16;
 
+/// `id-kp-documentSigning` (RFC 9336).
+const DOCUMENT_SIGNING: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 3, 36];
+
 /// First and last instant of a certificate, in whole seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Period {
@@ -147,6 +150,19 @@ pub(crate) fn leaf(
             })
         })
         .collect::<Result<_, _>>()?;
+    Ok(params)
+}
+
+/// A certificate that signs documents, and neither speaks TLS nor signs mail (RFC 9336).
+pub(crate) fn signer(
+    subject: DistinguishedName,
+    period: Period,
+    rng: &mut impl CryptoRng,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = base(subject, period, rng)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(DOCUMENT_SIGNING.to_vec())];
     Ok(params)
 }
 
