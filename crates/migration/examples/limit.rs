@@ -10,9 +10,8 @@ use std::sync::Arc;
 use futures::StreamExt;
 use melouvert_migration::account::{Account, read_accounts};
 use melouvert_migration::payload::Room;
-use melouvert_migration::source::imap::ImapSource;
-use melouvert_migration::source::{Delivery, Entries, FolderWork, Known, Source};
-use melouvert_migration::{EndpointOptions, Options};
+use melouvert_migration::source::{self, Delivery, Entries, FolderWork, Known};
+use melouvert_migration::{Context, EndpointOptions, Options};
 
 const SEGMENT: u64 = 16 << 20;
 
@@ -29,9 +28,14 @@ impl Known for Nothing {
 
 async fn pull(account: Account, directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::default();
-    let room = Room::new(options.memory, options.disk, directory);
+    let context = Context {
+        timeouts: options.timeouts,
+        backoff: options.backoff,
+        room: Room::new(options.memory, options.disk, directory),
+        directory: directory.to_owned(),
+    };
     let segment = directory.join(account.key());
-    let mut source = ImapSource::new(account.source, options.timeouts, options.backoff, room);
+    let mut source = source::open(&account.source, &context)?;
     let work: Vec<FolderWork> = source
         .survey(&Nothing)
         .await?

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::imap::ImapError;
+use crate::source::file::ArchiveError;
 
 /// What ended the work with a source or a target.
 #[derive(Debug, Error)]
@@ -12,6 +13,15 @@ pub enum EndpointError {
     /// An IMAP server.
     #[error(transparent)]
     Imap(#[from] ImapError),
+    /// Files that are read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Files of a kind that this program does not copy.
+    #[error("failed to use {url}: this kind is not supported yet; use another one")]
+    Unsupported {
+        /// The URL.
+        url: String,
+    },
     /// A file.
     #[error("failed to use {}", path.display())]
     Io {

@@ -10,6 +10,8 @@
 //! [`proof`].
 
 pub mod account;
+pub mod backoff;
+pub mod context;
 pub mod engine;
 pub mod error;
 pub mod imap;
@@ -25,7 +27,8 @@ pub mod source;
 pub mod target;
 pub mod verify;
 
-pub use account::{Account, AccountsError, Endpoint, EndpointOptions};
+pub use account::{Account, AccountsError, Destination, Endpoint, EndpointOptions, Origin};
+pub use context::Context;
 pub use engine::{Options, Outcome, Report, run};
 pub use error::MigrationError;
 pub use progress::{Event, Progress, Silent};

@@ -12,7 +12,7 @@ use common::{Lab, summary, test_options, witness};
 use melouvert_bench::dovecot::{self, Dovecot, PASSWORD};
 use melouvert_bench::proxy::{Behaviour, Proxy};
 use melouvert_migration::proof::{AccountStatus, Reason};
-use melouvert_migration::{Outcome, Report};
+use melouvert_migration::{Origin, Outcome, Report};
 
 fn written(report: &Report) -> u64 {
     report
@@ -149,7 +149,10 @@ async fn a_slow_server_is_given_up_in_time() {
 async fn a_wrong_password_fails_that_account_alone() {
     let lab = Lab::new(20, 2);
     let mut accounts = lab.accounts();
-    accounts[0].source.password = String::from("faux").into();
+    let Origin::Imap(source) = &mut accounts[0].source else {
+        panic!("a server")
+    };
+    source.password = String::from("faux").into();
     let report = lab.copy_with(accounts, &test_options()).await;
     assert_eq!(report.outcome, Outcome::Partial);
     let failure = report.accounts[0].failure.as_ref().expect("a failure");

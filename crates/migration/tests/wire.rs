@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use melouvert_migration::account::parse_accounts;
-use melouvert_migration::source::imap::{Backoff, ImapSource};
-use melouvert_migration::source::{Delivery, Entries, FolderWork, Known, Source};
-use melouvert_migration::{EndpointOptions, imap::Timeouts, payload::Room};
+use melouvert_migration::backoff::Backoff;
+use melouvert_migration::source::{self, Delivery, Entries, FolderWork, Known};
+use melouvert_migration::{Context, EndpointOptions, imap::Timeouts, payload::Room};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -151,7 +151,13 @@ async fn read_from(manner: Manner) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         longest: Duration::from_millis(5),
         tries: 5,
     };
-    let mut source = ImapSource::new(account.source, timeouts, backoff, Arc::clone(&room));
+    let context = Context {
+        timeouts,
+        backoff,
+        room: Arc::clone(&room),
+        directory: directory.path().to_owned(),
+    };
+    let mut source = source::open(&account.source, &context).expect("source");
     let folders = source.survey(&Nothing).await.expect("survey");
     assert_eq!(folders.len(), 2);
     assert_eq!(folders[1].name, "a\"b\\");

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use hyper::Method;
 use melouvert_api::wire::{PutProgress, PutReport};
 use melouvert_migration::{
-    Account, Endpoint, Options, Outcome, Report,
+    Account, Destination, Endpoint, Options, Origin, Outcome, Report,
     imap::{ImapError, Security},
 };
 use secrecy::SecretString;
@@ -139,22 +139,22 @@ impl Args {
         Ok(accounts::parse(&bytes, None)?
             .into_iter()
             .map(|line| Account {
-                source: endpoint(
+                source: Origin::Imap(endpoint(
                     scheme,
                     &self.source_host,
                     self.source_port,
                     &source,
                     line.source_user,
                     line.source_password,
-                ),
-                target: endpoint(
+                )),
+                target: Destination::Imap(endpoint(
                     "imaps",
                     target_host,
                     target_port,
                     &target,
                     line.target_user.to_string(),
                     line.target_password,
-                ),
+                )),
             })
             .collect())
     }

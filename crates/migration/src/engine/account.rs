@@ -13,16 +13,15 @@ use super::recover::settle;
 use super::verifier;
 use super::writer::{Counts, Parts, Writer};
 use crate::account::Account;
+use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, JournalState, Record, Watermark};
 use crate::model::FolderPath;
 use crate::payload::Room;
 use crate::progress::Event;
 use crate::proof::{AccountReport, AccountStatus, Exception, Failure, Reason};
-use crate::source::imap::ImapSource;
-use crate::source::{FolderWork, Known, Source, SourceFolder};
-use crate::target::imap::ImapTarget;
-use crate::target::{FlagChange, Target, WantedFolder};
+use crate::source::{self, FolderWork, Known, Source, SourceFolder};
+use crate::target::{self, FlagChange, Target, WantedFolder};
 
 struct Complete(HashMap<FolderPath, (u32, Watermark)>);
 
@@ -48,10 +47,10 @@ impl Complete {
 /// An account's report before anything is known.
 fn blank(account: &Account) -> AccountReport {
     AccountReport {
-        source_url: account.source.url.clone(),
-        source_user: account.source.user.clone(),
-        target_url: account.target.url.clone(),
-        target_user: account.target.user.clone(),
+        source_url: account.source.url().to_owned(),
+        source_user: account.source.user().to_owned(),
+        target_url: account.target.url().to_owned(),
+        target_user: account.target.user().to_owned(),
         status: AccountStatus::Failed,
         failure: None,
         seconds: 0.0,
@@ -108,10 +107,17 @@ pub(super) async fn copy(job: &Job) -> AccountReport {
 async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), MigrationError> {
     let mut journal = Journal::open(&job.directory)?;
     let room = Room::new(job.options.memory, job.options.disk, &job.directory);
-    let (timeouts, backoff) = (job.options.timeouts, job.options.backoff);
-    let mut source = ImapSource::new(job.account.source.clone(), timeouts, backoff, room);
+    let context = Context {
+        timeouts: job.options.timeouts,
+        backoff: job.options.backoff,
+        room,
+        directory: job.directory.clone(),
+    };
+    let mut source =
+        source::open(&job.account.source, &context).map_err(|error| source_error(job, error))?;
     let known = Complete::of(journal.state());
-    let mut target = ImapTarget::new(job.account.target.clone(), timeouts, backoff);
+    let mut target =
+        target::open(&job.account.target, &context).map_err(|error| target_error(job, error))?;
     let first_time = journal.state().folders().next().is_none();
     let warm_up = async {
         // A first run writes in any case: both servers are logged in to at once. A failure here is
@@ -123,10 +129,7 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     let surveyed = tokio::select! {
         () = job.stop.cancelled() => return Err(MigrationError::Stopped),
         (surveyed, ()) = futures::future::join(source.survey(&known), warm_up) => {
-            surveyed.map_err(|source| MigrationError::Source {
-                account: job.account.source.user.clone(),
-                source,
-            })?
+            surveyed.map_err(|error| source_error(job, error))?
         }
     };
     let mut skipped = Vec::new();
@@ -135,7 +138,7 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     for folder in surveyed {
         if let Some(why) = &folder.unreadable {
             let reason = Reason::SourceFolderUnavailable;
-            let user = &job.account.source.user;
+            let user = job.account.source.user();
             let exception = Exception::new(user, &folder.path, None, reason).saying(why);
             job.progress.event(Event::Exception {
                 account: job.index,
@@ -162,7 +165,7 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     });
     let mut done = Vec::new();
     if !work.is_empty() {
-        done = carry(job, &mut journal, source, target, work, report).await?;
+        done = carry(job, &context, &mut journal, (source, target), work, report).await?;
     }
     prove::folders(&journal, &done, &skipped, report);
     Ok(())
@@ -171,28 +174,26 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
 /// Opens the target, copies, verifies.
 async fn carry(
     job: &Job,
+    context: &Context,
     journal: &mut Journal,
-    source: ImapSource,
-    mut target: ImapTarget,
+    (source, mut target): (Box<dyn Source>, Box<dyn Target>),
     work: Vec<(SourceFolder, FolderPlan)>,
     report: &mut AccountReport,
 ) -> Result<Vec<prove::Done>, MigrationError> {
-    let (timeouts, backoff) = (job.options.timeouts, job.options.backoff);
-    let mut runs = open_folders(job, journal, &mut target, work, report).await?;
+    let mut runs = open_folders(job, journal, &mut *target, work, report).await?;
     journal.append(vec![Record::Opened])?;
     let (finished, jobs) = mpsc::unbounded_channel();
     let verifier = tokio::spawn(verifier::run(
         job.account.target.clone(),
-        timeouts,
-        backoff,
+        context.clone(),
         jobs,
     ));
-    let changed = change_flags(job, journal, &mut target, &mut runs).await?;
+    let changed = change_flags(job, journal, &mut *target, &mut runs).await?;
     let parts = Parts {
         account: job.index,
-        user: &job.account.source.user,
+        user: job.account.source.user(),
         options: &job.options,
-        target: &mut target,
+        target: &mut *target,
         journal,
         folders: &mut runs,
         progress: &*job.progress,
@@ -222,9 +223,16 @@ async fn carry(
     }
 }
 
+fn source_error(job: &Job, source: EndpointError) -> MigrationError {
+    MigrationError::Source {
+        account: job.account.source.user().to_owned(),
+        source,
+    }
+}
+
 fn target_error(job: &Job, source: EndpointError) -> MigrationError {
     MigrationError::Target {
-        account: job.account.target.user.clone(),
+        account: job.account.target.user().to_owned(),
         source,
     }
 }
@@ -258,7 +266,7 @@ async fn open_folders(
         let mut at_target = match at_target {
             Ok(at_target) => at_target,
             Err(why) => {
-                let (user, reason) = (&job.account.source.user, Reason::TargetFolderRefused);
+                let (user, reason) = (job.account.source.user(), Reason::TargetFolderRefused);
                 report
                     .exceptions
                     .push(Exception::new(user, &folder.path, None, reason).saying(why));
@@ -324,7 +332,7 @@ async fn change_flags(
 
 async fn copy_messages(
     job: &Job,
-    mut source: ImapSource,
+    mut source: Box<dyn Source>,
     parts: Parts<'_>,
 ) -> (Counts, Result<(), MigrationError>) {
     let mut work = Vec::new();
@@ -364,10 +372,7 @@ async fn copy_messages(
     if outcome.is_ok() {
         outcome = match read {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => Err(MigrationError::Source {
-                account: job.account.source.user.clone(),
-                source,
-            }),
+            Ok(Err(error)) => Err(source_error(job, error)),
             Err(error) => Err(MigrationError::Task(error.to_string())),
         };
     }

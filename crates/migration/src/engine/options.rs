@@ -1,7 +1,7 @@
 //! What a run may be told.
 
+use crate::backoff::Backoff;
 use crate::imap::Timeouts;
-use crate::source::imap::Backoff;
 
 /// What is read back after writing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -48,7 +48,7 @@ pub(super) fn judge(
             let state = journal.state().by_id(folder.run.id);
             let item = state.and_then(|state| state.items.get(&difference.source_uid));
             let uid = Some(difference.source_uid);
-            let user = &job.account.source.user;
+            let user = job.account.source.user();
             let mut exception =
                 Exception::new(user, &folder.run.source.path, uid, difference.reason)
                     .saying(&difference.detail);

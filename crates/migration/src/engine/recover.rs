@@ -76,10 +76,7 @@ impl Writer<'_> {
         error: EndpointError,
         folder: usize,
     ) -> Result<(), MigrationError> {
-        let transient = match &error {
-            EndpointError::Imap(error) => error.is_transient(),
-            EndpointError::Io { .. } => false,
-        };
+        let transient = matches!(&error, EndpointError::Imap(error) if error.is_transient());
         self.failures += 1;
         if !transient || self.failures > self.options.backoff.tries {
             return Err(self.target_error(error));

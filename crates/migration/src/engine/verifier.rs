@@ -4,24 +4,23 @@ use tokio::sync::mpsc;
 
 use super::folder::FolderRun;
 use super::options::Verification;
-use crate::account::Endpoint;
+use crate::account::Destination;
+use crate::context::Context;
 use crate::error::EndpointError;
 use crate::journal::{ItemRecord, Journal};
-use crate::source::imap::Backoff;
-use crate::target::imap::ImapTarget;
+use crate::target;
 use crate::verify::{Job, Verdict, verify};
 
 /// Verifies each job on a connection of its own, opened with the first job.
 pub(super) async fn run(
-    endpoint: Endpoint,
-    timeouts: crate::imap::Timeouts,
-    backoff: Backoff,
+    destination: Destination,
+    context: Context,
     mut jobs: mpsc::UnboundedReceiver<Job>,
 ) -> Result<Vec<Verdict>, EndpointError> {
-    let mut target = ImapTarget::new(endpoint, timeouts, backoff);
+    let mut target = target::open(&destination, &context)?;
     let mut verdicts = Vec::new();
     while let Some(job) = jobs.recv().await {
-        verdicts.push(verify(&mut target, job).await?);
+        verdicts.push(verify(&mut *target, job).await?);
     }
     Ok(verdicts)
 }

@@ -2,11 +2,16 @@
 //!
 //! A source is never written to.
 
+pub mod file;
 pub mod imap;
+
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use crate::account::Origin;
+use crate::context::Context;
 use crate::error::EndpointError;
 use crate::journal::Watermark;
 use crate::model::{FlagSet, FolderPath, InternalDate, Uid};
@@ -122,4 +127,19 @@ pub trait Source: Send {
         work: Vec<FolderWork>,
         out: mpsc::Sender<Delivery>,
     ) -> BoxFuture<'_, Result<(), EndpointError>>;
+}
+
+/// Prepares a source; nothing is opened before it is needed.
+pub fn open(origin: &Origin, context: &Context) -> Result<Box<dyn Source>, EndpointError> {
+    match origin {
+        Origin::Imap(endpoint) => Ok(Box::new(imap::ImapSource::new(
+            endpoint.clone(),
+            context.timeouts,
+            context.backoff,
+            Arc::clone(&context.room),
+        ))),
+        Origin::Files(files) => Err(EndpointError::Unsupported {
+            url: files.url().to_owned(),
+        }),
+    }
 }

@@ -6,6 +6,8 @@ pub mod imap;
 
 use futures::future::BoxFuture;
 
+use crate::account::Destination;
+use crate::context::Context;
 use crate::error::EndpointError;
 use crate::matcher::Held;
 use crate::model::{FlagSet, FolderPath, Uid};
@@ -112,4 +114,21 @@ pub trait Target: Send {
 
     /// Opens the connection anew; batches in flight are forgotten.
     fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>>;
+}
+
+/// Prepares a target; nothing is opened before it is needed.
+pub fn open(
+    destination: &Destination,
+    context: &Context,
+) -> Result<Box<dyn Target>, EndpointError> {
+    match destination {
+        Destination::Imap(endpoint) => Ok(Box::new(imap::ImapTarget::new(
+            endpoint.clone(),
+            context.timeouts,
+            context.backoff,
+        ))),
+        Destination::Files(files) => Err(EndpointError::Unsupported {
+            url: files.url().to_owned(),
+        }),
+    }
 }

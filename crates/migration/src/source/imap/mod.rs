@@ -8,7 +8,6 @@ pub(crate) use survey::{Listing, list, pipeline};
 pub(crate) use uid_set::uid_set;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -16,39 +15,10 @@ use tokio::sync::mpsc;
 
 use super::{Delivery, FolderWork, Known, Source, SourceFolder};
 use crate::account::Endpoint;
+use crate::backoff::Backoff;
 use crate::error::EndpointError;
 use crate::imap::{ImapError, Session, Timeouts, connect};
 use crate::payload::Room;
-
-/// Reconnection: first pause, longest pause, tries without progress.
-#[derive(Clone, Copy, Debug)]
-pub struct Backoff {
-    /// First pause.
-    pub first: Duration,
-    /// Longest pause.
-    pub longest: Duration,
-    /// Tries in a row without progress before the account fails.
-    pub tries: u32,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self {
-            first: Duration::from_millis(100),
-            longest: Duration::from_secs(30),
-            tries: 8,
-        }
-    }
-}
-
-impl Backoff {
-    /// The pause before try number `attempt` (from 0).
-    pub fn pause(&self, attempt: u32) -> Duration {
-        self.first
-            .saturating_mul(1 << attempt.min(16))
-            .min(self.longest)
-    }
-}
 
 /// Connects and logs in, with bounded retries.
 pub(crate) async fn open(

@@ -10,13 +10,14 @@ use futures::future::BoxFuture;
 
 use super::{Ack, FlagChange, Target, TargetFolder, WantedFolder};
 use crate::account::Endpoint;
+use crate::backoff::Backoff;
 use crate::error::EndpointError;
 use crate::imap::{Completion, ImapError, Response, Session, Status, Timeouts, Untagged, quote};
 use crate::matcher::Held;
 use crate::model::Uid;
 use crate::payload::BodySink;
 use crate::source::Item;
-use crate::source::imap::{Backoff, open};
+use crate::source::imap::open;
 
 /// Most messages in one MULTIAPPEND.
 const MULTIAPPEND: usize = 128;

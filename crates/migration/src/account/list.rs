@@ -1,11 +1,11 @@
-//! Who is copied from where to where; the list read from CSV, whole or not at all.
+//! The list of accounts read from CSV, whole or not at all.
 
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
-use url::Url;
 
+use super::Account;
+use super::place::Reader;
 use crate::imap::{ImapError, Security};
 
 /// The columns of an accounts file, in order.
@@ -25,62 +25,6 @@ pub struct EndpointOptions {
     pub allow_cleartext: bool,
     /// PEM file of authorities trusted besides the public ones.
     pub ca_file: Option<PathBuf>,
-}
-
-/// One server and one login on it.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// The URL without credentials.
-    pub url: String,
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Cleartext or TLS.
-    pub security: Security,
-    /// Login name.
-    pub user: String,
-    /// Password.
-    pub password: SecretString,
-}
-
-/// One mailbox to copy.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Where from.
-    pub source: Endpoint,
-    /// Where to.
-    pub target: Endpoint,
-}
-
-impl Account {
-    /// A directory name for this account: readable, unique, without path separators.
-    pub fn key(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for part in [
-            &self.source.url,
-            &self.source.user,
-            &self.target.url,
-            &self.target.user,
-        ] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let readable: String = self
-            .source
-            .user
-            .chars()
-            .take(40)
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || "-_@".contains(c) {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        format!("{readable}-{}", &hasher.finalize().to_hex()[..16])
-    }
 }
 
 /// Why an accounts file was refused; nothing of it is used.
@@ -163,22 +107,20 @@ pub fn parse_accounts(
         let record = record.map_err(|error| csv_error(&error))?;
         let line = record.position().map_or(0, csv::Position::line);
         let cell = |index: usize| record.get(places[index]).unwrap_or("");
-        let side = |first: usize| {
-            endpoint(
-                [cell(first), cell(first + 1), cell(first + 2)],
-                first,
-                options,
-                &tls,
-            )
-            .map_err(|(column, reason)| AccountsError::Value {
-                line,
-                column,
-                reason,
-            })
+        let side = |first: usize| Reader {
+            cells: [cell(first), cell(first + 1), cell(first + 2)],
+            first,
+            options,
+            tls: &tls,
+        };
+        let wrong = |(column, reason)| AccountsError::Value {
+            line,
+            column,
+            reason,
         };
         let account = Account {
-            source: side(0)?,
-            target: side(3)?,
+            source: side(0).origin().map_err(wrong)?,
+            target: side(3).destination().map_err(wrong)?,
         };
         if let Some(first) = seen.insert(account.key(), line) {
             let reason = format!("the same source and target as line {first}; remove one of them");
@@ -211,87 +153,10 @@ fn csv_error(error: &csv::Error) -> AccountsError {
     AccountsError::Csv { line, reason }
 }
 
-fn endpoint(
-    [url, user, password]: [&str; 3],
-    first: usize,
-    options: &EndpointOptions,
-    tls: &Security,
-) -> Result<Endpoint, (&'static str, String)> {
-    let bad_url = |reason: String| (COLUMNS[first], reason);
-    let parsed = Url::parse(url.trim()).map_err(|error| {
-        bad_url(format!(
-            "\"{url}\" is not a URL ({error}); write imaps://host:993"
-        ))
-    })?;
-    let (security, default_port) = match parsed.scheme() {
-        "imaps" => (tls.clone(), 993),
-        "imap" if options.allow_cleartext => (Security::Cleartext, 143),
-        "imap" => {
-            return Err(bad_url(
-                "imap:// encrypts nothing; use imaps://, or add --allow-cleartext on a network \
-                 you trust"
-                    .to_owned(),
-            ));
-        }
-        other => {
-            return Err(bad_url(format!(
-                "{other}:// is unknown; use imaps://host:port"
-            )));
-        }
-    };
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(bad_url(
-            "put user and password in their own columns".to_owned(),
-        ));
-    }
-    let host = parsed.host_str().filter(|host| !host.is_empty());
-    let host =
-        host.ok_or_else(|| bad_url("the host is missing; write imaps://host:993".to_owned()))?;
-    let host = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    let port = parsed.port().unwrap_or(default_port);
-    for (offset, value) in [(1, user), (2, password)] {
-        if value.is_empty() {
-            return Err((
-                COLUMNS[first + offset],
-                "it is empty; fill it in".to_owned(),
-            ));
-        }
-        if value.contains(['\r', '\n', '\0']) {
-            return Err((
-                COLUMNS[first + offset],
-                "it holds a line break or NUL".to_owned(),
-            ));
-        }
-    }
-    Ok(Endpoint {
-        url: format!("{}://{host}:{port}", parsed.scheme()),
-        host,
-        port,
-        security,
-        user: user.to_owned(),
-        password: SecretString::from(password.to_owned()),
-    })
-}
-
-impl Endpoint {
-    /// True when two endpoints name the same login on the same server.
-    pub fn same_place(&self, other: &Self) -> bool {
-        self.host == other.host && self.port == other.port && self.user == other.user
-    }
-
-    /// Length of the password, for tests that it survived quoting.
-    #[doc(hidden)]
-    pub fn password_length(&self) -> usize {
-        self.password.expose_secret().len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Origin;
 
     const HEAD: &str =
         "source_url,source_user,source_password,target_url,target_user,target_password\n";
@@ -308,9 +173,23 @@ mod tests {
     fn reads_good_lines() {
         let rows = "imaps://old.example,a,\"x,\"\"y\",imaps://new.example:1993,b,z\n";
         let accounts = parse(rows, false).expect("good");
-        assert_eq!(accounts[0].source.port, 993);
-        assert_eq!(accounts[0].source.password_length(), 4);
-        assert_eq!(accounts[0].target.url, "imaps://new.example:1993");
+        let Origin::Imap(source) = &accounts[0].source else {
+            panic!("a server")
+        };
+        assert_eq!(source.port, 993);
+        assert_eq!(source.password_length(), 4);
+        assert_eq!(accounts[0].target.url(), "imaps://new.example:1993");
+    }
+
+    #[test]
+    fn files_need_no_login() {
+        let rows = "mbox:/old/a.mbox,,,imaps://new.example,b,z\n\
+                    imaps://old.example,a,x,export:/new/a,,\n";
+        let accounts = parse(rows, false).expect("good");
+        assert_eq!(accounts[0].source.url(), "mbox:/old/a.mbox");
+        assert_eq!(accounts[0].source.user(), "/old/a.mbox");
+        assert_eq!(accounts[1].target.user(), "/new/a");
+        assert!(!accounts[0].key().contains('/'));
     }
 
     #[test]
@@ -341,6 +220,16 @@ mod tests {
                 "imaps://a,u,p,imaps://b,u\n".to_owned(),
                 true,
                 "line 2: 5 columns",
+            ),
+            (
+                "imaps://a,u,p,mbox:/b,,\n".to_owned(),
+                true,
+                "line 2, column target_url: mbox files can only be read",
+            ),
+            (
+                "mbox:/a?dialect=x,,,imaps://b,u,p\n".to_owned(),
+                true,
+                "line 2, column source_url",
             ),
             (
                 "imaps://a:x,u,p,imaps://b,u,p\n".to_owned(),

@@ -1,0 +1,135 @@
+//! Who is copied from where to where.
+
+mod files;
+mod list;
+mod place;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::imap::Security;
+
+pub use files::{FileDestination, FileKind, FileOrigin, FileTargetKind, MboxDialect};
+pub use list::{AccountsError, COLUMNS, EndpointOptions, parse_accounts, read_accounts};
+
+/// One server and one login on it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The URL without credentials.
+    pub url: String,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Cleartext or TLS.
+    pub security: Security,
+    /// Login name.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+}
+
+impl Endpoint {
+    /// True when two endpoints name the same login on the same server.
+    pub fn same_place(&self, other: &Self) -> bool {
+        self.host == other.host && self.port == other.port && self.user == other.user
+    }
+
+    /// Length of the password, for tests that it survived quoting.
+    #[doc(hidden)]
+    pub fn password_length(&self) -> usize {
+        self.password.expose_secret().len()
+    }
+}
+
+/// Where messages come from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// An IMAP server.
+    Imap(Endpoint),
+    /// Files on this machine.
+    Files(FileOrigin),
+}
+
+impl Origin {
+    /// The URL without credentials.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Imap(endpoint) => &endpoint.url,
+            Self::Files(files) => files.url(),
+        }
+    }
+
+    /// The login name; the path of files.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Imap(endpoint) => &endpoint.user,
+            Self::Files(files) => files.name(),
+        }
+    }
+}
+
+/// Where messages go.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// An IMAP server.
+    Imap(Endpoint),
+    /// Files on this machine.
+    Files(FileDestination),
+}
+
+impl Destination {
+    /// The URL without credentials.
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Imap(endpoint) => &endpoint.url,
+            Self::Files(files) => files.url(),
+        }
+    }
+
+    /// The login name; the path of files.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Imap(endpoint) => &endpoint.user,
+            Self::Files(files) => files.name(),
+        }
+    }
+}
+
+/// One mailbox to copy.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Where from.
+    pub source: Origin,
+    /// Where to.
+    pub target: Destination,
+}
+
+impl Account {
+    /// A directory name for this account: readable, unique, without path separators.
+    pub fn key(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in [
+            self.source.url(),
+            self.source.user(),
+            self.target.url(),
+            self.target.user(),
+        ] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let readable: String = self
+            .source
+            .user()
+            .chars()
+            .take(40)
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "-_@".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect();
+        format!("{readable}-{}", &hasher.finalize().to_hex()[..16])
+    }
+}
