@@ -115,6 +115,31 @@ impl Room {
         })
     }
 
+    /// Bytes of small messages that may be in memory.
+    pub fn memory(&self) -> u64 {
+        u64::from(self.memory_units) * UNIT
+    }
+
+    /// A writer for a body whose size is not known yet, on disk. What it gives is admitted with
+    /// [`Room::admit`] before it joins what is in flight.
+    pub fn unmeasured(&self) -> std::io::Result<PayloadWriter> {
+        Ok(PayloadWriter {
+            size: 0,
+            hasher: blake3::Hasher::new(),
+            store: Writing::File(tempfile::tempfile_in(&self.directory)?),
+            room: None,
+        })
+    }
+
+    /// Waits until there is room for a payload that was written before its size was known.
+    pub async fn admit(&self, payload: Payload) -> Payload {
+        let permit = self.take(payload.size).await;
+        Payload {
+            _room: permit,
+            ..payload
+        }
+    }
+
     async fn take(&self, size: u64) -> Option<OwnedSemaphorePermit> {
         let (semaphore, most) = if size > SPILL_ABOVE {
             (&self.disk, self.disk_units)

@@ -13,6 +13,8 @@ pub const FORMAT: &str = "melouvert-migration-report/1";
 pub enum Reason {
     /// The source fails on this message.
     SourceUndeliverable,
+    /// The file that holds this item is damaged there.
+    SourceUnreadable,
     /// The source's folder cannot be opened.
     SourceFolderUnavailable,
     /// The source renumbered the folder during the run.
@@ -45,6 +47,9 @@ impl Reason {
         match self {
             Self::SourceUndeliverable => {
                 "Open this message on the old server; repair or export it there, then run again."
+            }
+            Self::SourceUnreadable => {
+                "Export this item again from the program that wrote the file, then run again."
             }
             Self::SourceFolderUnavailable => {
                 "Check the folder's rights on the old server, then run again."

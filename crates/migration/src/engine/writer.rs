@@ -146,6 +146,7 @@ impl<'a> Writer<'a> {
             Delivery::Missing(folder, uid, why, detail) => {
                 let reason = match why {
                     MissingReason::Undeliverable => Reason::SourceUndeliverable,
+                    MissingReason::Unreadable => Reason::SourceUnreadable,
                     MissingReason::FolderUnavailable => Reason::SourceFolderUnavailable,
                     MissingReason::ValidityChanged => Reason::SourceValidityChanged,
                 };

@@ -1,10 +1,11 @@
 //! The journal's file: locked by one writer, read to the last whole record, appended to.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::record::{FRAME, MAX_RECORD, Record, content_length, frame, unframe};
+use super::frames::{self, fill, frame};
+use super::record::Record;
 use super::state::JournalState;
 use crate::error::MigrationError;
 
@@ -163,32 +164,11 @@ fn load(file: &mut File, path: &Path, state: &mut JournalState) -> Result<u64, M
             found,
         });
     }
-    let mut whole = HEADER as u64;
-    let mut content = vec![0u8; MAX_RECORD];
-    let mut head = [0u8; FRAME];
-    while fill(&mut reader, &mut head).map_err(failed)? {
-        let Some(length) = content_length(&head) else {
-            break;
-        };
-        if !fill(&mut reader, &mut content[..length]).map_err(failed)? {
-            break;
-        }
-        let Some(record) = unframe(&head, &content[..length]) else {
-            break;
-        };
+    let mut lines = frames::Reader::new(reader);
+    while let Some(record) = lines.next().map_err(failed)? {
         state.apply(record);
-        whole += (FRAME + length) as u64;
     }
-    Ok(whole)
-}
-
-/// Fills a buffer; false when the file ends first.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
-    match reader.read_exact(buffer) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
-    }
+    Ok(HEADER as u64 + lines.whole())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! it by hash.
 
 mod file;
+pub(crate) mod frames;
 mod record;
 mod state;
 

@@ -1,4 +1,4 @@
-//! The journal's records and their frame: length, checksum, content.
+//! The journal's records.
 
 use serde::{Deserialize, Serialize};
 
@@ -77,40 +77,4 @@ pub enum Record {
     Opened,
     /// The writer ended in order.
     Closed,
-}
-
-const CHECKSUM: usize = 8;
-/// Bytes before a record's content.
-pub(super) const FRAME: usize = 4 + CHECKSUM;
-/// Longest record; a larger length is a torn one.
-pub(super) const MAX_RECORD: usize = 1 << 20;
-
-fn checksum(content: &[u8]) -> [u8; CHECKSUM] {
-    let mut short = [0; CHECKSUM];
-    short.copy_from_slice(&blake3::hash(content).as_bytes()[..CHECKSUM]);
-    short
-}
-
-/// Appends a framed record to a buffer.
-pub(super) fn frame(record: &Record, out: &mut Vec<u8>) -> std::io::Result<()> {
-    let content = postcard::to_stdvec(record).map_err(std::io::Error::other)?;
-    let length = u32::try_from(content.len()).map_err(std::io::Error::other)?;
-    if content.len() > MAX_RECORD {
-        return Err(std::io::Error::other("a journal record is too long"));
-    }
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&checksum(&content));
-    out.extend_from_slice(&content);
-    Ok(())
-}
-
-/// Length of the content announced by a frame; `None` when it cannot be one.
-pub(super) fn content_length(frame: &[u8; FRAME]) -> Option<usize> {
-    let length = u32::from_le_bytes([frame[0], frame[1], frame[2], frame[3]]) as usize;
-    (1..=MAX_RECORD).contains(&length).then_some(length)
-}
-
-/// Reads the content behind a frame; `None` when its checksum or form is wrong.
-pub(super) fn unframe(frame: &[u8; FRAME], content: &[u8]) -> Option<Record> {
-    (frame[4..] == checksum(content)).then(|| postcard::from_bytes(content).ok())?
 }

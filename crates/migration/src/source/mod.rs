@@ -106,6 +106,8 @@ pub enum Delivery {
 pub enum MissingReason {
     /// The server fails on this very message.
     Undeliverable,
+    /// The file that holds this item is damaged there.
+    Unreadable,
     /// The whole folder can no longer be opened.
     FolderUnavailable,
     /// The folder's UIDs changed meaning meanwhile.

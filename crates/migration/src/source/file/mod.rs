@@ -7,11 +7,20 @@
 //!
 //! [`Source`]: super::Source
 
+mod adaptor;
+mod crlf;
+mod deliver;
+mod look;
+mod numbers;
+mod survey;
+
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+
+pub use adaptor::FileSource;
 
 use crate::model::{FlagSet, FolderPath, InternalDate};
 
