@@ -140,8 +140,12 @@ pub fn open(origin: &Origin, context: &Context) -> Result<Box<dyn Source>, Endpo
             context.backoff,
             Arc::clone(&context.room),
         ))),
-        Origin::Files(files) => Err(EndpointError::Unsupported {
-            url: files.url().to_owned(),
-        }),
+        Origin::Files(files) => {
+            let archive = file::archive(files).ok_or_else(|| EndpointError::Unsupported {
+                url: files.url().to_owned(),
+            })?;
+            let fresh = rand::random();
+            Ok(Box::new(file::FileSource::new(archive, context, fresh)))
+        }
     }
 }

@@ -166,7 +166,10 @@ impl<'a> Deliver<'a> {
             return Ok(());
         }
         let loaded = match found.body {
-            Ok(body) => self.load(number, body).map_err(|error| error.to_string()),
+            Ok(body) => match self.load(number, body) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                loaded => loaded.map_err(|error| error.to_string()),
+            },
             Err(words) => Err(words),
         };
         match loaded {

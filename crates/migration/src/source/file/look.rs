@@ -129,7 +129,7 @@ impl Look<'_> {
             folders.push(Folder {
                 path: path.clone(),
                 number,
-                subscribed: false,
+                subscribed: true,
                 items: Vec::new(),
             });
             folders.len() - 1
@@ -143,7 +143,11 @@ impl Look<'_> {
         let known = stamped.and_then(|key| self.hashed.get(&key).copied());
         let hash = match (known, found.body) {
             (Some(hash), Ok(_)) => Some(hash),
-            (None, Ok(body)) => digest(body, &mut self.buffer).ok(),
+            (None, Ok(body)) => match digest(body, &mut self.buffer) {
+                Ok(hash) => Some(hash),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                Err(_) => None,
+            },
             (_, Err(_)) => None,
         };
         let mut stamp = found.stamp;

@@ -10,7 +10,9 @@
 mod adaptor;
 mod crlf;
 mod deliver;
+mod inflate;
 mod look;
+pub mod maildir;
 mod numbers;
 mod survey;
 
@@ -22,6 +24,7 @@ use thiserror::Error;
 
 pub use adaptor::FileSource;
 
+use crate::account::{FileKind, FileOrigin};
 use crate::model::{FlagSet, FolderPath, InternalDate};
 
 /// 16 bytes that change whenever what they stand for may have changed.
@@ -40,7 +43,7 @@ pub trait Archive: Send {
     ) -> Result<(), ArchiveError>;
 
     /// Folders that exist even when no item is in them, with whether the user subscribed to each.
-    /// Those that only items name are added by the adaptor.
+    /// Those that only items name are added by the adaptor, as subscribed.
     fn folders(&mut self) -> Result<Vec<(FolderPath, bool)>, ArchiveError> {
         Ok(Vec::new())
     }
@@ -65,7 +68,8 @@ pub struct Found<'a> {
     /// A stamp of its bytes when they need not be read to know that they are those of an earlier
     /// survey, as with one file per message.
     pub stamp: Option<Stamp>,
-    /// Its bytes, or why they cannot be read. A line end that is a bare LF becomes CRLF on the
+    /// Its bytes, or why they cannot be read. The error `NotFound` says that the item is gone since
+    /// it was listed: it is passed over. A line end that is a bare LF becomes CRLF on the
     /// way to the engine; nothing else is altered.
     pub body: Result<&'a mut dyn Read, String>,
 }
@@ -124,4 +128,34 @@ impl ArchiveError {
             reason: reason.into(),
         }
     }
+}
+
+/// The archive that an origin names; it is not opened yet.
+pub(crate) fn archive(origin: &FileOrigin) -> Option<Box<dyn Archive>> {
+    match origin.kind {
+        FileKind::Maildir => Some(Box::new(maildir::Maildir::new(&origin.path))),
+        FileKind::Mbox(_)
+        | FileKind::Eml
+        | FileKind::Takeout
+        | FileKind::Pst
+        | FileKind::Ical
+        | FileKind::Vcard => None,
+    }
+}
+
+/// A stamp from what was hashed.
+fn short(hasher: &blake3::Hasher) -> Stamp {
+    let mut stamp = Stamp::default();
+    stamp.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    stamp
+}
+
+/// A path whose only level is the inbox in any case of letters is the inbox.
+fn inbox(mut path: FolderPath) -> FolderPath {
+    if let [only] = &mut path.0[..]
+        && only.eq_ignore_ascii_case("INBOX")
+    {
+        "INBOX".clone_into(only);
+    }
+    path
 }
