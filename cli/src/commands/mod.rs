@@ -58,6 +58,7 @@ pub const FRENCH: &[&[French]] = &[
     doctor::FRENCH,
     migrate::FRENCH,
     migrate::COPY_FRENCH,
+    migrate::PROOF_FRENCH,
     reference::FRENCH,
     journal::FRENCH,
     quota::FRENCH,

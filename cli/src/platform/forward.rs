@@ -47,7 +47,8 @@ pub async fn open(context: &Context) -> Result<PlatformClient, CliError> {
         .unwrap_or_else(|_| Err(away(namespace)))
 }
 
-async fn authority(kube: &Client, namespace: &str) -> Result<String, CliError> {
+/// The platform's root authority, PEM.
+pub async fn authority(kube: &Client, namespace: &str) -> Result<String, CliError> {
     let doing = text!(
         "joindre l'API de la plateforme dans « {namespace} »",
         "reach the platform API in {namespace:?}"

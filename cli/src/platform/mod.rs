@@ -40,6 +40,11 @@ pub struct PlatformClient {
     forward: Option<Portforwarder>,
 }
 
+/// The platform's root authority, PEM, as the kubeconfig's cluster publishes it.
+pub async fn authority(context: &Context) -> Result<String, CliError> {
+    forward::authority(&context.client().await?, &context.system_namespace).await
+}
+
 impl PlatformClient {
     /// Opens the connection with the person's kubeconfig.
     pub async fn connect(context: &Context) -> Result<Self, CliError> {

@@ -288,6 +288,55 @@ pub struct Report {
     pub hash: String,
     /// The proof.
     pub report: Value,
+    /// The very text that was signed: a [`Proof`]. None for a proof of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// Its detached signature, CMS as PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+/// Version of a [`Proof`]'s form.
+pub const PROOF_FORMAT: &str = "melouvert-migration-proof/1";
+
+/// The document that is signed and handed to the collectivity: a run's report, whose it is, and when
+/// it was issued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// [`PROOF_FORMAT`].
+    pub format: String,
+    /// When it was issued and signed, RFC 3339.
+    pub issued: String,
+    /// The authenticated user who handed the report over; none without a cluster.
+    pub by: Option<String>,
+    /// Whose mailboxes; none without a cluster.
+    pub collectivity: Option<ProofCollectivity>,
+    /// Which migration; none without a cluster.
+    pub migration: Option<ProofMigration>,
+    /// BLAKE3 of the report: of its JSON with sorted keys and without blanks, in hexadecimal.
+    pub hash: String,
+    /// The engine's report.
+    pub report: Value,
+}
+
+/// Whose mailboxes a proof is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofCollectivity {
+    /// The SIREN.
+    pub siren: String,
+    /// The legal name.
+    pub name: String,
+}
+
+/// Which migration a proof is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofMigration {
+    /// The name.
+    pub name: String,
+    /// The UID of the object: a namesake made later is another.
+    pub uid: String,
+    /// The run.
+    pub run: u32,
 }
 
 /// A sentence in both languages.

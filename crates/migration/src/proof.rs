@@ -1,8 +1,12 @@
 //! The proof: what was at the source, what is at the target, and each exception with its remedy.
 
+mod consistency;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{FolderPath, InternalDate, Uid};
+
+pub use consistency::{Flaw, Inconsistency, inconsistencies};
 
 /// Version of the report's form.
 pub const FORMAT: &str = "melouvert-migration-report/1";

@@ -26,4 +26,6 @@ pub use journal::{Actor, Anchor, BreakReason, BrokenLink, Entry, Sealed, Verifie
 pub use password::{PasswordError, PasswordHash};
 pub use platform::{PlatformStore, TenantDb};
 pub use server::Server;
-pub use tenant::{Agent, AgentKind, Allocated, MigrationReport, NewAgent, ReportKey, TenantStore};
+pub use tenant::{
+    Agent, AgentKind, Allocated, MigrationReport, NewAgent, NewReport, ReportKey, TenantStore,
+};

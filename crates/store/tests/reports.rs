@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use common::{Postgres, actor};
 use melouvert_domain::ResourceName;
-use melouvert_store::{ReportKey, StoreError, TenantStore};
+use melouvert_store::{NewReport, ReportKey, StoreError, TenantStore};
 use serde_json::json;
 use sqlx::Connection;
 use uuid::Uuid;
@@ -24,9 +24,16 @@ async fn put(
         uid,
         run,
     };
-    store
-        .report_put(key, &json!({ "of": hash }), hash, &actor())
-        .await
+    store.report_put(key, signed("{}", hash), &actor()).await
+}
+
+fn signed<'a>(text: &'a str, hash: &'a str) -> NewReport<'a> {
+    NewReport {
+        text,
+        hash,
+        signature: "-----BEGIN CMS-----",
+        signer: "f1",
+    }
 }
 
 #[tokio::test]
@@ -39,7 +46,8 @@ async fn reports_come_back_as_they_were_sent() {
         matches!(absent, StoreError::NotFound { what: "report", .. }),
         "{absent:?}"
     );
-    let report = json!({"rate": 1.0, "z": 1e20, "a": [{"bytes": u64::MAX}]});
+    // A signature covers bytes: neither blanks nor the order of keys may change.
+    let report = "{ \"z\": 1e20,\r\n\"a\": [1.0, 18446744073709551615], \"é\": \"\\u00e9\" }\n";
     put(&store, (&name, uid, 1), "first").await.unwrap();
     for times in ["once", "twice"] {
         let key = ReportKey {
@@ -47,18 +55,23 @@ async fn reports_come_back_as_they_were_sent() {
             uid,
             run: 2,
         };
-        let put = store.report_put(key, &report, "second", &actor()).await;
+        let put = store
+            .report_put(key, signed(report, "second"), &actor())
+            .await;
         put.unwrap_or_else(|error| panic!("sent {times}: {error}"));
     }
     let found = store.report_get(&name, Some(uid)).await.unwrap();
     assert_eq!((found.run, found.hash.as_str()), (2, "second"));
-    assert_eq!(found.report.to_string(), report.to_string());
+    assert_eq!(found.text, report);
+    assert_eq!(found.signature.as_deref(), Some("-----BEGIN CMS-----"));
     let other = put(&store, (&name, uid, 2), "third").await.unwrap_err();
     assert!(
         matches!(other, StoreError::Conflict { field: "run", .. }),
         "{other:?}"
     );
-    assert_eq!(store.journal(0, 10).await.unwrap().len(), 2);
+    let told = store.journal(0, 10).await.unwrap();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[1].detail["signer"], json!("f1"));
 }
 
 #[tokio::test]
@@ -96,6 +109,8 @@ async fn a_report_without_uid_still_counts() {
     let uid = Uuid::new_v4();
     let hash = async |uid| store.report_get(&name, uid).await.unwrap().hash;
     assert_eq!(hash(Some(uid)).await, "old");
+    let unsigned = store.report_get(&name, None).await.unwrap();
+    assert_eq!((unsigned.text.as_str(), unsigned.signature), ("{}", None));
     put(&store, (&name, uid, 1), "new").await.unwrap();
     assert_eq!(hash(Some(uid)).await, "new");
 }

@@ -13,7 +13,7 @@ use kube::{
 };
 use melouvert_api::{
     Migration,
-    wire::{PutProgress, PutReport, Report},
+    wire::{ProofMigration, PutProgress, PutReport, Report},
 };
 use melouvert_domain::ResourceName;
 use melouvert_store::ReportKey;
@@ -25,6 +25,7 @@ use super::{
     authorize::Resource,
     error::ApiError,
     extract::Body,
+    proof,
     state::Platform,
     tenant::Tenant,
 };
@@ -78,10 +79,14 @@ pub async fn put_report(
         uid,
         run: kept(report.run)?,
     };
-    tenant
-        .store
-        .report_put(key, &report.report, &report.hash, &tenant.actor)
-        .await?;
+    let subject = ProofMigration {
+        name: name.clone(),
+        uid: uid.to_string(),
+        run: report.run,
+    };
+    let sealed = proof::seal(&platform, &tenant, subject, report).await?;
+    let kept = tenant.store.report_put(key, sealed.as_new(), &tenant.actor);
+    kept.await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -98,13 +103,7 @@ pub async fn get_report(
         None => None,
     };
     let found = tenant.store.report_get(&parse(&name)?, uid).await?;
-    Ok(Json(Report {
-        migration: found.migration.to_string(),
-        run: found.run.unsigned_abs().saturating_sub(1),
-        at: found.at.to_string(),
-        hash: found.hash,
-        report: found.report,
-    }))
+    proof::open(found).map(Json)
 }
 
 /// Lets a caller act upon the reports of one migration.

@@ -14,6 +14,7 @@ mod mailstore;
 mod migrations;
 mod new_agent;
 mod passwords;
+mod proof;
 mod quota;
 mod router;
 mod state;

@@ -5,7 +5,6 @@ mod copy;
 mod lines;
 mod proof;
 mod run;
-mod seal;
 mod source;
 mod status;
 mod tally;
@@ -106,17 +105,6 @@ pub const FRENCH: &[French] = &[
     arg("migrate verify", "siren", "SIREN de la collectivité"),
     arg("migrate verify", "name", "Nom de la migration"),
     about(
-        "migrate proof",
-        "Montre la preuve d'une migration, dossier par dossier",
-    ),
-    arg("migrate proof", "siren", "SIREN de la collectivité"),
-    arg("migrate proof", "name", "Nom de la migration"),
-    arg(
-        "migrate proof",
-        "file",
-        "Écrit la preuve complète (JSON) dans ce fichier",
-    ),
-    about(
         "migrate worker",
         "Copie les comptes, dans le Job d'une migration (usage interne)",
     ),
@@ -153,6 +141,9 @@ pub const FRENCH: &[French] = &[
     arg("migrate worker", "run", "Numéro du passage"),
 ];
 
+/// French help of `migrate proof`.
+pub const PROOF_FRENCH: &[French] = proof::FRENCH;
+
 /// French help of `migrate copy`.
 pub const COPY_FRENCH: &[French] = copy::FRENCH;
 
@@ -172,7 +163,10 @@ pub enum Command {
     ///
     /// Fails (code 10) when anything is absent.
     Verify(verify::Args),
-    /// Show the proof of a migration, folder by folder
+    /// Show the proof of a migration, folder by folder, or write it for the collectivity
+    ///
+    /// With --file, its signature goes to FILE.p7s. `melouvert migrate proof verify` and openssl verify
+    /// it, without a network.
     Proof(proof::Args),
     /// Copy the accounts, in a migration's Job (internal)
     #[command(hide = true)]

@@ -5,11 +5,14 @@ use melouvert_api::Migration;
 use melouvert_domain::NamespaceName;
 use melouvert_migration::{Report, proof::AccountStatus};
 
-use super::{get, proof, seal};
+use super::{
+    get,
+    proof::{self, document::Document, seal},
+};
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
-    input,
+    input, platform,
     printer::Row,
     text::{Lang, text},
 };
@@ -71,7 +74,7 @@ impl Row for Line {
 }
 
 impl Args {
-    /// Verifies the hash against the one in the cluster, then every folder.
+    /// Verifies the hash against the one in the cluster, the signature, then every folder.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         let siren = input::siren(&self.siren)?;
         let name = &self.name;
@@ -93,6 +96,10 @@ impl Args {
                 "relancez la migration avec --again : une nouvelle preuve sera faite",
                 "run the migration with --again: another proof will be made"
             )));
+        }
+        if let (Some(text), Some(signature)) = (&kept.document, &kept.signature) {
+            let root = platform::authority(context).await?;
+            proof::check(&Document::read(text.clone())?, signature, Some(&root))?;
         }
         let lines = verify(&report);
         context.printer.rows(&lines)?;

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{accounts, seal, tally};
+use super::{accounts, proof::seal, tally};
 use crate::{
     errors::{CliError, Kind},
     platform::PlatformClient,

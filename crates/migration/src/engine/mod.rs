@@ -55,7 +55,8 @@ impl Outcome {
         }
     }
 
-    fn of(accounts: &[AccountReport]) -> Self {
+    /// What accounts' ends amount to.
+    pub fn of(accounts: &[AccountReport]) -> Self {
         let any = |status| accounts.iter().any(|account| account.status == status);
         if accounts
             .iter()

@@ -9,7 +9,7 @@ use melouvert_domain::{EmailAddress, Siren, StorageSize};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-pub use reports::{MigrationReport, ReportKey};
+pub use reports::{MigrationReport, NewReport, ReportKey};
 
 use crate::{
     PasswordHash, PlatformStore, StoreError,

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use melouvert_domain::ResourceName;
-use serde_json::{Value, json};
-use sqlx::types::Json;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::TenantStore;
@@ -33,22 +32,42 @@ pub struct MigrationReport {
     pub run: i32,
     /// When it was received.
     pub at: Timestamp,
-    /// The report itself.
-    pub report: Value,
-    /// Its hash, as the sender computed it.
+    /// The very text that was kept: bytes that a signature covers.
+    pub text: String,
+    /// The hash of what it proves, as the sender computed it.
     pub hash: String,
+    /// The detached signature of the text, PEM; none for a report of an earlier release.
+    pub signature: Option<String>,
+}
+
+/// A report to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewReport<'a> {
+    /// The very text that was signed.
+    pub text: &'a str,
+    /// The hash of what it proves.
+    pub hash: &'a str,
+    /// The detached signature, PEM.
+    pub signature: &'a str,
+    /// The fingerprint of the signer's certificate, for the journal.
+    pub signer: &'a str,
 }
 
 impl TenantStore {
-    /// Keeps the report of a run; its hash goes into the journal. The same report sent twice is
+    /// Keeps the report of a run; its hash and signer go into the journal. The same report sent twice is
     /// kept once; another one for the same run is a [`StoreError::Conflict`].
     pub async fn report_put(
         &self,
         key: ReportKey<'_>,
-        report: &Value,
-        hash: &str,
+        report: NewReport<'_>,
         actor: &Actor,
     ) -> Result<(), StoreError> {
+        let NewReport {
+            text,
+            hash,
+            signature,
+            signer,
+        } = report;
         let ReportKey {
             migration,
             uid,
@@ -79,17 +98,18 @@ impl TenantStore {
             None => {}
         }
         sqlx::query!(
-            "insert into migration_report (migration, migration_uid, run, report, hash)
-             values ($1, $2, $3, $4, $5)",
+            "insert into migration_report (migration, migration_uid, run, report, hash, signature)
+             values ($1, $2, $3, $4, $5, $6)",
             migration.as_str(),
             uid,
             run,
-            report,
-            hash
+            text,
+            hash,
+            signature
         )
         .execute(&mut *transaction)
         .await?;
-        let detail = json!({ "uid": uid, "run": run, "hash": hash });
+        let detail = json!({ "uid": uid, "run": run, "hash": hash, "signer": signer });
         let entry = Entry::new(actor, "migration.reported", migration.as_str(), detail);
         journal::append(&mut transaction, &entry).await?;
         transaction.commit().await?;
@@ -106,7 +126,7 @@ impl TenantStore {
         // Reports from before UIDs were kept are anybody's of that name, after their own.
         let found = sqlx::query!(
             r#"select run, (extract(epoch from at) * 1000000)::bigint as "at!",
-                      report as "report: Json<Value>", hash
+                      report, hash, signature
                from migration_report
                where migration = $1
                  and ($2::uuid is null or migration_uid is null or migration_uid = $2)
@@ -125,8 +145,9 @@ impl TenantStore {
             migration: migration.clone(),
             run: found.run,
             at: timestamp(found.at)?,
-            report: found.report.0,
+            text: found.report,
             hash: found.hash,
+            signature: found.signature,
         })
     }
 }

@@ -1,31 +1,26 @@
 //! `melouvert migrate copy`: mailboxes from server to server, without any cluster.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+mod line;
+mod sign;
+mod watcher;
 
-use bytesize::ByteSize;
+use std::{path::PathBuf, sync::Arc};
+
 use melouvert_migration::{
-    Account, AccountsError, EndpointOptions, Event, Options, Outcome, Report,
-    account::read_accounts,
+    Account, AccountsError, EndpointOptions, Options, Outcome, Report, account::read_accounts,
     engine::Verification,
-    proof::{AccountReport, AccountStatus},
 };
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::proof::{document::Document, words, write_files};
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
     language::{French, about, arg},
-    printer::Row,
-    progress::Progress,
-    text::{Lang, text},
+    text::{Lang, Text, text},
 };
+use line::Line;
+use watcher::Watcher;
 
 /// French help.
 pub const FRENCH: &[French] = &[
@@ -51,6 +46,21 @@ pub const FRENCH: &[French] = &[
         "migrate copy",
         "report",
         "Fichier où écrire la preuve, en JSON",
+    ),
+    arg(
+        "migrate copy",
+        "html",
+        "Fichier où écrire la preuve en une page HTML, à lire et à imprimer",
+    ),
+    arg(
+        "migrate copy",
+        "sign_key",
+        "Fichier PEM de la clé qui signe la preuve (P-256, PKCS#8) ; signature dans PREUVE.p7s",
+    ),
+    arg(
+        "migrate copy",
+        "sign_cert",
+        "Fichier PEM du certificat de cette clé, suivi de ses intermédiaires",
     ),
     arg(
         "migrate copy",
@@ -97,6 +107,11 @@ pub struct Args {
     /// File to write the proof to, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// File to write the proof to as one HTML page, to read and to print
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    sign: sign::SignArgs,
     /// Accept imap://, which encrypts nothing: on a network you trust only
     #[arg(long)]
     allow_cleartext: bool,
@@ -123,6 +138,7 @@ impl Args {
         };
         let accounts =
             read_accounts(&self.accounts, &endpoints).map_err(|error| refused(&error))?;
+        let signer = self.sign.signer()?;
         let options = Options {
             jobs: usize::from(self.jobs),
             verification: if self.verify_all {
@@ -135,8 +151,12 @@ impl Args {
             ..Options::default()
         };
         let report = self.copy(accounts, &options, context).await;
-        if let Some(path) = &self.report {
-            write_report(path, &report)?;
+        if self.report.is_some() || self.html.is_some() {
+            let document = Document::of_report(&report, jiff::Timestamp::now())?;
+            let signature = signer.map(|signer| signer.sign_document(&document));
+            let signature = signature.transpose()?;
+            let (file, html) = (self.report.as_deref(), self.html.as_deref());
+            write_files(context, &document, signature.as_deref(), file, html)?;
         }
         let lines: Vec<Line> = report.accounts.iter().cloned().map(Line).collect();
         context.printer.rows(&lines)?;
@@ -181,27 +201,18 @@ fn refused(error: &AccountsError) -> CliError {
     ))
 }
 
-fn write_report(path: &Path, report: &Report) -> Result<(), CliError> {
-    let failed = |error: &dyn std::error::Error| {
-        let path = path.display();
-        CliError::failure(text!(
-            "écriture de la preuve {path} impossible",
-            "failed to write the proof {path}"
-        ))
-        .caused_by(error)
-    };
-    let json = serde_json::to_vec_pretty(report).map_err(|error| failed(&error))?;
-    std::fs::write(path, json).map_err(|error| failed(&error))
-}
-
 /// Exceptions shown; the proof has them all.
 const SHOWN: usize = 20;
 
 fn say_exceptions(context: &Context, report: &Report) {
     for account in &report.accounts {
         if let Some(failure) = &account.failure {
-            let (user, why) = (&account.source_user, &failure.message);
-            context.note(&text!("{user} : {why}", "{user}: {why}"));
+            let (user, said) = (&account.source_user, &failure.message);
+            let (why, remedy) = words::failure(&failure.reason);
+            context.note(&Text {
+                fr: format!("{user} : {} ({said})\n    → {}", why.fr, remedy.fr),
+                en: format!("{user}: {} ({said})\n    → {}", why.en, remedy.en),
+            });
         }
     }
     let all: Vec<_> = report
@@ -210,17 +221,15 @@ fn say_exceptions(context: &Context, report: &Report) {
         .flat_map(|account| &account.exceptions)
         .collect();
     for exception in all.iter().take(SHOWN) {
-        let user = &exception.account;
-        let folder = &exception.folder;
-        let uid = exception
-            .uid
-            .map_or(String::new(), |uid| format!(" UID {uid}"));
-        let why = format!("{:?}: {}", exception.reason, exception.detail);
-        let remedy = &exception.remedy;
-        context.note(&text!(
-            "{user}, {folder}{uid} : {why}. {remedy}",
-            "{user}, {folder}{uid}: {why}. {remedy}"
-        ));
+        let line = |lang| {
+            let remedy = words::remedy(exception.reason);
+            let what = words::exception(exception, lang);
+            format!("{what}\n    → {}", remedy.in_lang(lang))
+        };
+        context.note(&Text {
+            fr: line(Lang::Fr),
+            en: line(Lang::En),
+        });
     }
     if all.len() > SHOWN {
         let more = all.len() - SHOWN;
@@ -258,126 +267,4 @@ fn outcome(report: &Report) -> Result<(), CliError> {
         ),
     };
     Err(CliError::new(kind, message).remedy(again))
-}
-
-/// One mailbox.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Line(AccountReport);
-
-impl Row for Line {
-    fn titles(lang: Lang) -> Vec<&'static str> {
-        lang.pick(
-            vec![
-                "BOÎTE",
-                "ÉTAT",
-                "DOSSIERS",
-                "À LA CIBLE",
-                "COPIÉS",
-                "OCTETS",
-                "EXCEPTIONS",
-                "DURÉE",
-            ],
-            vec![
-                "MAILBOX",
-                "STATE",
-                "FOLDERS",
-                "AT TARGET",
-                "COPIED",
-                "BYTES",
-                "EXCEPTIONS",
-                "TIME",
-            ],
-        )
-    }
-
-    fn cells(&self, lang: Lang) -> Vec<String> {
-        let account = &self.0;
-        let there: u64 = account
-            .folders
-            .iter()
-            .map(|folder| folder.copied_messages)
-            .sum();
-        let state = match account.status {
-            AccountStatus::Complete => lang.pick("complète", "complete"),
-            AccountStatus::Partial => lang.pick("partielle", "partial"),
-            AccountStatus::Failed => lang.pick("échec", "failed"),
-            AccountStatus::Stopped => lang.pick("arrêtée", "stopped"),
-        };
-        vec![
-            account.source_user.clone(),
-            state.to_owned(),
-            account.folders.len().to_string(),
-            there.to_string(),
-            account.written_messages.to_string(),
-            ByteSize::b(account.written_bytes).to_string(),
-            account.exceptions.len().to_string(),
-            format!("{:.1} s", account.seconds),
-        ]
-    }
-
-    fn name(&self) -> String {
-        self.0.source_user.clone()
-    }
-}
-
-/// Turns events into one line.
-struct Watcher {
-    line: Mutex<Progress>,
-    accounts: usize,
-    finished: AtomicU64,
-    planned: AtomicU64,
-    copied: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Watcher {
-    fn new(line: Progress, accounts: usize) -> Self {
-        Self {
-            line: Mutex::new(line),
-            accounts,
-            finished: AtomicU64::new(0),
-            planned: AtomicU64::new(0),
-            copied: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-        }
-    }
-}
-
-impl melouvert_migration::Progress for Watcher {
-    fn event(&self, event: Event) {
-        let tell = match event {
-            Event::Surveyed { to_copy, .. } => {
-                self.planned.fetch_add(to_copy, Ordering::Relaxed);
-                true
-            }
-            Event::Copied {
-                messages, bytes, ..
-            } => {
-                let before = self.copied.fetch_add(messages, Ordering::Relaxed);
-                self.bytes.fetch_add(bytes, Ordering::Relaxed);
-                before / 1000 != (before + messages) / 1000
-            }
-            Event::AccountFinished { .. } => {
-                self.finished.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            _ => false,
-        };
-        if !tell {
-            return;
-        }
-        let done = self.finished.load(Ordering::Relaxed);
-        let all = self.accounts;
-        let copied = self.copied.load(Ordering::Relaxed);
-        let planned = self.planned.load(Ordering::Relaxed);
-        let bytes = ByteSize::b(self.bytes.load(Ordering::Relaxed));
-        let now = text!(
-            "{done}/{all} boîtes, {copied}/{planned} messages, {bytes}",
-            "{done}/{all} mailboxes, {copied}/{planned} messages, {bytes}"
-        );
-        if let Ok(mut line) = self.line.lock() {
-            line.update(&now);
-        }
-    }
 }

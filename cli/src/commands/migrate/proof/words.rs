@@ -1,0 +1,262 @@
+//! The engine's reasons in words for people: what happened, and what to do.
+
+use melouvert_migration::proof::{AccountReport, AccountStatus, Exception, Reason};
+
+use crate::text::{Lang, Text, text};
+
+/// An account's state in words.
+pub fn state(account: &AccountReport, lang: Lang) -> &'static str {
+    match account.status {
+        AccountStatus::Complete => lang.pick("complet", "complete"),
+        AccountStatus::Partial => lang.pick("incomplet", "partial"),
+        AccountStatus::Failed => lang.pick("en échec", "failed"),
+        AccountStatus::Stopped => lang.pick("arrêté", "stopped"),
+    }
+}
+
+/// What a reason means.
+pub fn why(reason: Reason) -> Text {
+    match reason {
+        Reason::SourceUndeliverable => text!(
+            "l'ancien serveur ne sait pas livrer ce message",
+            "the old server cannot deliver this message"
+        ),
+        Reason::SourceFolderUnavailable => text!(
+            "dossier impossible à ouvrir sur l'ancien serveur",
+            "the old server does not open this folder"
+        ),
+        Reason::SourceValidityChanged => text!(
+            "l'ancien serveur a renuméroté le dossier pendant la copie",
+            "the old server renumbered the folder during the run"
+        ),
+        Reason::OverQuota => text!("la nouvelle boîte est pleine", "the new mailbox is full"),
+        Reason::TooLarge => text!(
+            "message plus gros que la limite du nouveau serveur",
+            "larger than the new server's limit"
+        ),
+        Reason::TargetRefused => text!(
+            "message refusé par le nouveau serveur",
+            "refused by the new server"
+        ),
+        Reason::TargetFolderRefused => text!(
+            "dossier refusé par le nouveau serveur",
+            "folder refused by the new server"
+        ),
+        Reason::TargetBreaks => text!(
+            "le nouveau serveur coupe la connexion sur ce message",
+            "the new server drops the connection on this message"
+        ),
+        Reason::AbsentAtTarget => text!(
+            "relu : le message n'est pas dans la nouvelle boîte",
+            "read back: the message is not in the new mailbox"
+        ),
+        Reason::BytesDiffer => text!(
+            "relu : le nouveau serveur a altéré le message",
+            "read back: the new server altered the message"
+        ),
+        Reason::DateDiffers => text!(
+            "relu : la date d'arrivée est une autre",
+            "read back: the date of arrival is another"
+        ),
+        Reason::FlagsDiffer => text!(
+            "relu : les drapeaux ou mots-clés sont autres",
+            "read back: flags or keywords are others"
+        ),
+        Reason::NotReached => text!(
+            "arrêt avant le tour de ce message",
+            "the run stopped before this message's turn"
+        ),
+    }
+}
+
+/// What a support team can do.
+pub fn remedy(reason: Reason) -> Text {
+    let fr = match reason {
+        Reason::SourceUndeliverable => {
+            "ouvrez ce message sur l'ancien serveur, réparez-le ou exportez-le, puis relancez"
+        }
+        Reason::SourceFolderUnavailable => {
+            "vérifiez les droits du dossier sur l'ancien serveur, puis relancez"
+        }
+        Reason::SourceValidityChanged | Reason::NotReached | Reason::AbsentAtTarget => {
+            "relancez : la copie reprend où elle s'est arrêtée"
+        }
+        Reason::OverQuota => {
+            "augmentez le quota de la boîte, puis relancez : seul l'absent est copié"
+        }
+        Reason::TooLarge => "augmentez la taille maximale des messages, puis relancez",
+        Reason::TargetRefused => "lisez la réponse du serveur, ôtez la cause, puis relancez",
+        Reason::TargetFolderRefused => "renommez le dossier sur l'ancien serveur, puis relancez",
+        Reason::TargetBreaks => "cherchez ce message dans les journaux de la cible, puis relancez",
+        Reason::BytesDiffer => {
+            "gardez l'ancien serveur : la cible a altéré ce message ; signalez-le"
+        }
+        Reason::DateDiffers => "la cible garde une autre date ; le message est intact",
+        Reason::FlagsDiffer => {
+            "la cible garde d'autres drapeaux, ou l'agent les a changés ; le message est intact"
+        }
+    };
+    Text {
+        fr: fr.to_owned(),
+        en: reason.remedy().to_owned(),
+    }
+}
+
+/// Why a whole account failed, by the engine's stable identifier, and what to do.
+pub fn failure(reason: &str) -> (Text, Text) {
+    match reason {
+        "source_login_refused" => (
+            text!(
+                "l'ancien serveur refuse l'identifiant ou le mot de passe",
+                "the old server refuses the user or password"
+            ),
+            text!(
+                "corrigez-les dans le fichier de comptes, puis relancez",
+                "correct them in the accounts file, then run again"
+            ),
+        ),
+        "target_login_refused" => (
+            text!(
+                "le nouveau serveur refuse l'identifiant ou le mot de passe",
+                "the new server refuses the user or password"
+            ),
+            text!(
+                "créez l'agent ou corrigez son mot de passe, puis relancez",
+                "create the agent or correct its password, then run again"
+            ),
+        ),
+        "source_unreachable" => (
+            text!(
+                "l'ancien serveur ne répond pas",
+                "the old server does not answer"
+            ),
+            text!(
+                "vérifiez son adresse, son certificat et le réseau, puis relancez",
+                "check its address, its certificate and the network, then run again"
+            ),
+        ),
+        "target_unreachable" => (
+            text!(
+                "le nouveau serveur ne répond pas",
+                "the new server does not answer"
+            ),
+            text!(
+                "vérifiez son adresse, son certificat et le réseau, puis relancez",
+                "check its address, its certificate and the network, then run again"
+            ),
+        ),
+        "account_locked" => (
+            text!(
+                "une autre copie de cette boîte est en cours",
+                "another copy of this mailbox is under way"
+            ),
+            text!(
+                "attendez sa fin ou arrêtez-la, puis relancez",
+                "wait for its end or stop it, then run again"
+            ),
+        ),
+        "journal_unusable" | "spill_failed" => (
+            text!(
+                "le dossier d'état ne peut être lu ou écrit",
+                "the state folder cannot be read or written"
+            ),
+            text!(
+                "libérez de la place, vérifiez les droits du dossier, puis relancez",
+                "free space, check the folder's rights, then run again"
+            ),
+        ),
+        "no_go" => (
+            text!(
+                "écartée par le plan : rien n'a été copié",
+                "set aside by the plan: nothing was copied"
+            ),
+            text!(
+                "suivez le remède du plan, refaites-le, puis relancez",
+                "follow the plan's remedy, make it again, then run again"
+            ),
+        ),
+        _ => (
+            text!("échec inattendu", "unexpected failure"),
+            text!(
+                "relancez ; si cela persiste, signalez-le avec le détail",
+                "run again; if it persists, report it with the detail"
+            ),
+        ),
+    }
+}
+
+/// One exception in one line, without its remedy: account, folder, UID, size, date, reason, the
+/// server's words.
+pub fn exception(exception: &Exception, lang: Lang) -> String {
+    let mut place = format!("{}, {}", exception.account, exception.folder);
+    if let Some(uid) = exception.uid {
+        place += &format!(", UID {uid}");
+    }
+    if let Some(size) = exception.size {
+        place += &format!(", {}", bytes(size, lang));
+    }
+    if let Some(date) = &exception.date {
+        place += &format!(", {date}");
+    }
+    let why = why(exception.reason);
+    let why = why.in_lang(lang);
+    let colon = lang.pick(" :", ":");
+    if exception.detail.is_empty() {
+        format!("{place}{colon} {why}")
+    } else {
+        format!("{place}{colon} {why} ({})", exception.detail)
+    }
+}
+
+/// A size for people: `1,5 Mo` or `1.5 MB`.
+pub fn bytes(count: u64, lang: Lang) -> String {
+    let units = lang.pick(["o", "ko", "Mo", "Go", "To"], ["B", "kB", "MB", "GB", "TB"]);
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let mut amount = count as f64;
+    let mut unit = 0;
+    while amount >= 1000.0 && unit + 1 < units.len() {
+        amount /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        return format!("{count} {}", units[0]);
+    }
+    let figure = format!("{amount:.1}");
+    format!(
+        "{} {}",
+        lang.pick(figure.replace('.', ","), figure),
+        units[unit]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use melouvert_migration::model::{FolderPath, InternalDate};
+
+    use super::*;
+
+    #[test]
+    fn an_exception_says_all_that_is_known() {
+        let path = FolderPath(vec!["Archives".into(), "2019".into()]);
+        let date = InternalDate::parse("17-Jul-1996 02:44:25 -0700");
+        let one = Exception::new("jeanne", &path, Some(12), Reason::TooLarge)
+            .about(61_200_000, date)
+            .saying("[TOOBIG] no");
+        assert_eq!(
+            exception(&one, Lang::Fr),
+            "jeanne, Archives/2019, UID 12, 61,2 Mo, 17-Jul-1996 02:44:25 -0700 : message plus gros \
+             que la limite du nouveau serveur ([TOOBIG] no)"
+        );
+        assert!(
+            exception(&one, Lang::En)
+                .ends_with(": larger than the new server's limit ([TOOBIG] no)")
+        );
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!(bytes(999, Lang::Fr), "999 o");
+        assert_eq!(bytes(1_500_000, Lang::Fr), "1,5 Mo");
+        assert_eq!(bytes(1_500_000, Lang::En), "1.5 MB");
+    }
+}
