@@ -210,7 +210,8 @@ mod tests {
             migration: "m".parse().unwrap(),
             run: 1,
             at: Timestamp::UNIX_EPOCH,
-            report: json!({}),
+            text: "{}".into(),
+            signature: None,
             hash: "h".into(),
         }
     }

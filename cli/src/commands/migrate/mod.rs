@@ -139,6 +139,7 @@ pub const FRENCH: &[French] = &[
     arg("migrate worker", "siren", "SIREN de la collectivité"),
     arg("migrate worker", "name", "Nom de la migration"),
     arg("migrate worker", "run", "Numéro du passage"),
+    arg("migrate worker", "uid", "UID de la Migration"),
 ];
 
 /// French help of `migrate proof`.

@@ -254,15 +254,16 @@ fn seals(
     let Some(signature) = signature else {
         return Ok(seals);
     };
-    let signed = melouvert_pki::document::verify(document.text.as_bytes(), signature, None, issued)
-        .map_err(|error| {
-            CliError::failure(text!(
-                "la preuve ne va pas avec sa signature",
-                "the proof does not go with its signature"
-            ))
-            .caused_by(&error)
-        })?;
-    let signer = signed.signer;
+    let verified =
+        melouvert_pki::document::verify(document.text.as_bytes(), signature, None, issued)
+            .map_err(|error| {
+                CliError::failure(text!(
+                    "la preuve ne va pas avec sa signature",
+                    "the proof does not go with its signature"
+                ))
+                .caused_by(&error)
+            })?;
+    let signer = verified.signer;
     let (from, to) = (
         text::date(lang, signer.not_before),
         text::date(lang, signer.not_after),

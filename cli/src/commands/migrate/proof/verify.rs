@@ -254,18 +254,18 @@ fn describe(finding: &Finding, document: &Document, signed: &Signed, lang: Lang)
     } else {
         lang.pick("NON VÉRIFIÉE (--ca)", "NOT VERIFIED (--ca)")
     };
-    let (signer, print) = (&finding.signer, &finding.signer_fingerprint);
+    let (by, print) = (&finding.signer, &finding.signer_fingerprint);
     let (hash, messages, exceptions) = (&finding.hash, finding.messages, finding.exceptions);
     let (complete, accounts) = (finding.complete_accounts, finding.accounts);
     lang.pick(
         format!(
-            "Preuve      {of}\nÉmise       {issued}\nSignature   bonne, par {signer}\n\
+            "Preuve      {of}\nÉmise       {issued}\nSignature   bonne, par {by}\n\
              Certificat  SHA-256 {print}\nAutorité    {authority}\nEmpreinte   BLAKE3 {hash}, bonne\n\
              Contenu     cohérent : {complete}/{accounts} comptes complets, {messages} messages relus, \
              {exceptions} exceptions"
         ),
         format!(
-            "Proof        {of}\nIssued       {issued}\nSignature    good, by {signer}\n\
+            "Proof        {of}\nIssued       {issued}\nSignature    good, by {by}\n\
              Certificate  SHA-256 {print}\nAuthority    {authority}\nHash         BLAKE3 {hash}, good\n\
              Content      consistent: {complete}/{accounts} accounts complete, {messages} messages \
              read back, {exceptions} exceptions"

@@ -188,16 +188,17 @@ pub fn failure(reason: &str) -> (Text, Text) {
 /// One exception in one line, without its remedy: account, folder, UID, size, date, reason, the
 /// server's words.
 pub fn exception(exception: &Exception, lang: Lang) -> String {
-    let mut place = format!("{}, {}", exception.account, exception.folder);
-    if let Some(uid) = exception.uid {
-        place += &format!(", UID {uid}");
-    }
-    if let Some(size) = exception.size {
-        place += &format!(", {}", bytes(size, lang));
-    }
-    if let Some(date) = &exception.date {
-        place += &format!(", {date}");
-    }
+    let known = [
+        exception.uid.map(|uid| format!("UID {uid}")),
+        exception.size.map(|size| bytes(size, lang)),
+        exception.date.clone(),
+    ];
+    let named = [exception.account.clone(), exception.folder.clone()];
+    let parts: Vec<String> = named
+        .into_iter()
+        .chain(known.into_iter().flatten())
+        .collect();
+    let place = parts.join(", ");
     let why = why(exception.reason);
     let why = why.in_lang(lang);
     let colon = lang.pick(" :", ":");
