@@ -5,13 +5,14 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use melouvert_store::{PlatformStore, Server, StoreError};
+use melouvert_tenant_template::platform::REGION_CA_SECRET;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{backoff, cluster::secret, events::Events, settings::Settings};
+use crate::{backoff, bootstrap, cluster::secret, events::Events, settings::Settings};
 
-/// Secret with the authority of the database's certificate under `ca.crt`.
-pub const DATABASE_TLS_SECRET: &str = "melouvert-postgresql-tls";
+/// The key of the authority's certificate, in the database's Secret and in the region's root's.
+const AUTHORITY: &str = "ca.crt";
 
 /// The longest wait between two attempts: everything waits for the database.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -28,6 +29,9 @@ pub enum DatabaseError {
         #[source]
         source: secret::SecretError,
     },
+    /// The Region could not be read.
+    #[error("failed to read the Region")]
+    Region(#[source] Box<kube::Error>),
     /// The server did not answer or refused.
     #[error("failed to connect to PostgreSQL at {host}:{port}")]
     Connect {
@@ -51,7 +55,14 @@ pub enum DatabaseError {
 #[derive(Clone)]
 enum State {
     Away(String),
-    Connected(PlatformStore),
+    Connected(Connected),
+}
+
+/// A connection that was made once, and what it was verified against.
+#[derive(Clone)]
+struct Connected {
+    store: PlatformStore,
+    ca_pem: String,
 }
 
 /// A shared handle on the platform database, usable before the first connection.
@@ -83,8 +94,17 @@ pub fn channel(client: Client, settings: Settings) -> (Database, Connector) {
 impl Database {
     /// The platform database, or why there is none yet.
     pub fn get(&self) -> Result<PlatformStore, DatabaseError> {
+        Ok(self.known()?.store)
+    }
+
+    /// What the server's certificate was verified against, PEM: tenants' servers trust the same.
+    pub fn authority(&self) -> Result<String, DatabaseError> {
+        Ok(self.known()?.ca_pem)
+    }
+
+    fn known(&self) -> Result<Connected, DatabaseError> {
         match &*self.state.borrow() {
-            State::Connected(store) => Ok(store.clone()),
+            State::Connected(known) => Ok(known.clone()),
             State::Away(last) => Err(DatabaseError::NotYet { last: last.clone() }),
         }
     }
@@ -99,7 +119,7 @@ impl Database {
             .await
             .ok()?
         {
-            State::Connected(store) => Some(store.clone()),
+            State::Connected(known) => Some(known.store.clone()),
             State::Away(_) => None,
         }
     }
@@ -113,9 +133,9 @@ impl Connector {
         let mut failures = 0_u32;
         loop {
             match self.attempt().await {
-                Ok(store) => {
+                Ok(known) => {
                     tracing::info!(failures, "connected to the platform database");
-                    self.state.send_replace(State::Connected(store));
+                    self.state.send_replace(State::Connected(known));
                     return;
                 }
                 Err(error) => {
@@ -131,7 +151,7 @@ impl Connector {
         }
     }
 
-    async fn attempt(&self) -> Result<PlatformStore, DatabaseError> {
+    async fn attempt(&self) -> Result<Connected, DatabaseError> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.settings.namespace);
         let read = async |name: &str, key: &str| {
             secret::text(&secrets, name, key)
@@ -143,20 +163,46 @@ impl Connector {
         };
         let user = read(&self.settings.database_secret, "username").await?;
         let password = read(&self.settings.database_secret, "password").await?;
-        let ca_pem = read(DATABASE_TLS_SECRET, "ca.crt").await?;
+        let ca_pem = match self.given_authority(&secrets).await? {
+            Some(given) => given,
+            None => read(REGION_CA_SECRET, AUTHORITY).await?,
+        };
         let server = Server {
             host: self.settings.database_host.clone(),
             port: self.settings.database_port,
             user,
             password: SecretString::from(password),
-            ca_pem,
+            ca_pem: ca_pem.clone(),
         };
-        PlatformStore::connect(&server)
-            .await
-            .map_err(|source| DatabaseError::Connect {
-                host: server.host.clone(),
+        match PlatformStore::connect(&server).await {
+            Ok(store) => Ok(Connected { store, ca_pem }),
+            Err(source) => Err(DatabaseError::Connect {
+                host: server.host,
                 port: server.port,
                 source: Box::new(source),
-            })
+            }),
+        }
+    }
+
+    /// The authority that the hoster named, in the Region or beside the password.
+    async fn given_authority(
+        &self,
+        secrets: &Api<Secret>,
+    ) -> Result<Option<String>, DatabaseError> {
+        let region = bootstrap::first_region(&self.client)
+            .await
+            .map_err(|source| DatabaseError::Region(Box::new(source)))?;
+        if let Some(ca) = region.and_then(|region| region.database.ca) {
+            return Ok(Some(ca));
+        }
+        let name = &self.settings.database_secret;
+        match secret::text(secrets, name, AUTHORITY).await {
+            Ok(ca) => Ok(Some(ca)),
+            Err(secret::SecretError::MissingKey { .. }) => Ok(None),
+            Err(source) => Err(DatabaseError::Credentials {
+                name: name.clone(),
+                source,
+            }),
+        }
     }
 }

@@ -80,6 +80,8 @@ impl fmt::Debug for KeyPairPem {
 pub struct Material {
     /// The region's root, which every verifier trusts.
     pub root_pem: String,
+    /// The authorities of the database's certificate.
+    pub database_ca_pem: String,
     /// The tenant's intermediate.
     pub ca: KeyPairPem,
     /// What its servers show.

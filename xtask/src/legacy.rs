@@ -114,8 +114,12 @@ fn fill(state: &std::path::Path, account: &LegacyAccount<'_>) -> anyhow::Result<
     .map(drop)
 }
 
-/// A certificate of an authority of its own, as an old server would have.
-fn certificate(state: &std::path::Path, host: &str) -> anyhow::Result<PathBuf> {
+/// A certificate of an authority of its own, as a server that is not Melouvert's would have: in
+/// `config` of the folder, `tls.pem`, `tls.key` and the authority's, whose path is returned.
+///
+/// # Errors
+/// When `openssl` fails.
+pub fn certificate(state: &std::path::Path, host: &str) -> anyhow::Result<PathBuf> {
     let authority = state.join("config/ca.pem");
     let openssl = |arguments: &[&str]| {
         shell::output(

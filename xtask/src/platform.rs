@@ -26,6 +26,13 @@ pub struct Platform {
 impl Platform {
     /// Builds everything and installs it on the cluster of this name; again, it upgrades.
     pub fn install(name: &str) -> anyhow::Result<Self> {
+        let platform = Self::prepare(name)?;
+        step("Installer Melouvert avec Helm", || platform.helm(&[]))?;
+        Ok(platform)
+    }
+
+    /// Builds everything and starts the cluster of this name, without Melouvert.
+    pub fn prepare(name: &str) -> anyhow::Result<Self> {
         let programs = step("Compiler l'opérateur et la ligne de commande", build)?;
         let built = step("Construire les images", || {
             Ok(images::ensure(&images::Image::all(&programs), &say)?)
@@ -38,13 +45,11 @@ impl Platform {
                 .iter()
                 .try_for_each(|image| Ok(cluster.load_image(&image.archive)?))
         })?;
-        let platform = Self {
+        Ok(Self {
             cluster,
             images: built,
             cli: programs.join("melouvert"),
-        };
-        step("Installer Melouvert avec Helm", || platform.helm())?;
-        Ok(platform)
+        })
     }
 
     /// Finds an installed platform again.
@@ -59,7 +64,8 @@ impl Platform {
         })
     }
 
-    fn helm(&self) -> anyhow::Result<()> {
+    /// Installs or upgrades both charts, `more` being arguments for the second one.
+    pub fn helm(&self, more: &[&str]) -> anyhow::Result<()> {
         let charts = shell::root().join("charts");
         shell::output(
             self.tool("helm")
@@ -87,6 +93,7 @@ impl Platform {
                 &format!("images.{}={}", image.name, image.reference),
             ]);
         }
+        upgrade.args(more);
         shell::output(&mut upgrade)
             .map(drop)
             .with_context(|| self.pods().unwrap_or_else(|error| error.to_string()))

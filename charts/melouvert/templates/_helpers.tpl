@@ -12,6 +12,13 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* What spaces cannot do without, or what protects their data, stays when the release goes. */}}
+{{- define "melouvert.keep" -}}
+{{- if .Values.keepOnUninstall -}}
+annotations: {helm.sh/resource-policy: keep}
+{{- end -}}
+{{- end }}
+
 {{/* Restricted Pod Security, uid 10001. */}}
 {{- define "melouvert.podSecurity" -}}
 runAsNonRoot: true

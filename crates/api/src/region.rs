@@ -68,4 +68,10 @@ pub struct DatabaseServer {
     /// `app.kubernetes.io/component=postgresql` of the operator's namespace when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cidr: Option<String>,
+    /// The certificates, PEM, of the authorities that its certificate is verified against. When
+    /// absent: `ca.crt` of the operator's own Secret for the database, else the region's root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.startsWith('-----BEGIN CERTIFICATE-----')").message("spec.database.ca must be one or more PEM certificates, starting with -----BEGIN CERTIFICATE-----"))]
+    #[schemars(length(max = 65536))]
+    pub ca: Option<String>,
 }

@@ -102,8 +102,13 @@ impl Bootstrap {
     /// Prepares everything once and returns what tenants are issued under.
     pub async fn run(&self, now: Timestamp) -> Result<Platform, BootstrapError> {
         let root = self.region_root(now).await?;
-        let database_password = self.database_password().await?;
         let settings = self.platform_settings(&self.region().await?);
+        let database_password = if settings.embedded_database {
+            self.database_password().await?
+        } else {
+            // The hoster's own: the connector reads it, nothing renders it.
+            SecretString::default()
+        };
         let servers = tls::servers(platform_names(&settings));
         let mut pairs = Vec::with_capacity(servers.len());
         let mut restarts = Vec::new();
@@ -155,16 +160,10 @@ impl Bootstrap {
         }
     }
 
-    /// The region that this operator serves: the first by name.
     async fn region(&self) -> Result<RegionSpec, BootstrapError> {
-        let regions: Api<Region> = Api::all(self.client.clone());
-        let found = regions
-            .list(&ListParams::default())
+        first_region(&self.client)
             .await
-            .map_err(api("list", "regions"))?;
-        let first = found.items.into_iter().min_by_key(ResourceExt::name_any);
-        first
-            .map(|region| region.spec)
+            .map_err(api("list", "regions"))?
             .ok_or(BootstrapError::NoRegion)
     }
 
@@ -215,6 +214,14 @@ impl Bootstrap {
             }
         }
     }
+}
+
+/// The region that an operator serves: the first by name.
+pub async fn first_region(client: &Client) -> Result<Option<RegionSpec>, kube::Error> {
+    let regions: Api<Region> = Api::all(client.clone());
+    let found = regions.list(&ListParams::default()).await?;
+    let first = found.items.into_iter().min_by_key(ResourceExt::name_any);
+    Ok(first.map(|region| region.spec))
 }
 
 /// Port to which mail servers speak.

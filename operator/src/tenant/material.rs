@@ -79,7 +79,7 @@ impl Keys {
     }
 
     /// What the renderer takes.
-    pub fn material(&self, root: &Authority) -> Material {
+    pub fn material(&self, root: &Authority, database_ca_pem: &str) -> Material {
         let secret = |key: &PrivateKey| SecretString::from(key.expose_pem().to_owned());
         let pair = |chain: &str, key| KeyPairPem {
             chain: chain.into(),
@@ -87,6 +87,7 @@ impl Keys {
         };
         Material {
             root_pem: root.certificate_pem().into(),
+            database_ca_pem: database_ca_pem.into(),
             ca: pair(&self.ca.chain_pem(), self.ca.key()),
             server: pair(&self.mail.chain_pem, &self.mail.key),
             client: pair(&self.client.chain_pem, &self.client.key),

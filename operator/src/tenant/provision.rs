@@ -38,7 +38,8 @@ pub async fn run(
     let fresh = is_fresh(object) && journal::spec_change(&store, object).await?;
     // Asked again: the database took longer than an RSA key usually does.
     rsa(ctx, object, &mut keys);
-    let mut rendered = render(tenant, &keys.material(&ctx.platform.root));
+    let material = keys.material(&ctx.platform.root, &ctx.database.authority()?);
+    let mut rendered = render(tenant, &material);
     if !opens {
         rendered = rendered.quota_before_workload();
     }

@@ -13,7 +13,7 @@ use crate::{
     platform,
 };
 
-/// The ConfigMap with `dovecot.conf`, `exim.conf` and `domains`.
+/// The ConfigMap with `dovecot.conf`, `exim.conf`, `domains` and `database-ca.pem`.
 pub const CONFIG_MAP: &str = "mail-config";
 /// The Secret with the servers' own secrets.
 pub const SERVERS_SECRET: &str = "mail-db";
@@ -47,13 +47,13 @@ pub(crate) fn objects(
     let keys = std::iter::once(("ed25519.pem", material.dkim_ed25519.expose_secret()))
         .chain(rsa.map(|key| ("rsa.pem", key.expose_secret())));
     [
-        Object::of(&place.config_map(CONFIG_MAP, public_files(tenant))),
+        Object::of(&place.config_map(CONFIG_MAP, public_files(tenant, material))),
         Object::of(&place.secret(SERVERS_SECRET, "Opaque", servers)),
         Object::of(&place.secret(DKIM_SECRET, "Opaque", keys)),
     ]
 }
 
-fn public_files(tenant: &ValidatedTenant) -> Strings {
+fn public_files(tenant: &ValidatedTenant, material: &Material) -> Strings {
     let dovecot = DovecotConfig {
         hostname: certificates::mail_host(&tenant.namespace),
         main_domain: tenant.main_domain.clone(),
@@ -76,6 +76,7 @@ fn public_files(tenant: &ValidatedTenant) -> Strings {
         ("dovecot.conf".into(), dovecot.render()),
         ("exim.conf".into(), exim.render()),
         ("domains".into(), domains),
+        ("database-ca.pem".into(), material.database_ca_pem.clone()),
     ])
 }
 

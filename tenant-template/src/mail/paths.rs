@@ -1,7 +1,9 @@
 //! Where the mail pod's volumes are mounted; the servers' configuration names the same places.
 
-/// The ConfigMap with `dovecot.conf`, `exim.conf` and `domains`.
+/// The ConfigMap with `dovecot.conf`, `exim.conf`, `domains` and `database-ca.pem`.
 pub const CONFIG: &str = "/etc/melouvert";
+/// The authorities of the database's certificate, which may be a hoster's own.
+pub const DATABASE_CA: &str = "/etc/melouvert/database-ca.pem";
 /// The Secret with what the servers must not show: database password, administration key.
 pub const SECRETS: &str = "/etc/melouvert-secrets";
 /// The servers' certificate: `tls.crt`, `tls.key`, `ca.crt`.

@@ -67,6 +67,7 @@ pub fn region() -> RegionSpec {
             host: "melouvert-postgresql.melouvert-system.svc.cluster.local".into(),
             port: 5432,
             cidr: None,
+            ca: None,
         },
         dns_cidrs: vec![],
     }
@@ -75,6 +76,7 @@ pub fn region() -> RegionSpec {
 pub fn material() -> Material {
     Material {
         root_pem: "certificate of the region\n".into(),
+        database_ca_pem: "certificate of the database\n".into(),
         ca: pair("tenant-ca"),
         server: pair("mail"),
         client: pair("client"),

@@ -3,8 +3,10 @@
 mod access;
 mod bad_input;
 mod clients;
+mod external_database;
 mod isolation;
 mod journal;
 mod lifecycle;
 mod migration;
 mod repair;
+mod uninstall;
