@@ -21,6 +21,10 @@ pub fn why(reason: Reason) -> Text {
             "l'ancien serveur ne sait pas livrer ce message",
             "the old server cannot deliver this message"
         ),
+        Reason::SourceUnreadable => text!(
+            "le fichier d'origine est abîmé à cet endroit",
+            "the source file is damaged at this place"
+        ),
         Reason::SourceFolderUnavailable => text!(
             "dossier impossible à ouvrir sur l'ancien serveur",
             "the old server does not open this folder"
@@ -74,6 +78,9 @@ pub fn remedy(reason: Reason) -> Text {
     let fr = match reason {
         Reason::SourceUndeliverable => {
             "ouvrez ce message sur l'ancien serveur, réparez-le ou exportez-le, puis relancez"
+        }
+        Reason::SourceUnreadable => {
+            "exportez de nouveau cet élément avec le programme d'origine, puis relancez"
         }
         Reason::SourceFolderUnavailable => {
             "vérifiez les droits du dossier sur l'ancien serveur, puis relancez"
