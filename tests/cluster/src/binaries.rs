@@ -75,15 +75,15 @@ const MODULES: [Module; 8] = [
         links: &[],
         cgo: None,
         flags: STRIPPED,
-        usual_seconds: 70,
+        usual_seconds: 15,
     },
     Module {
         folder: "coredns",
-        packages: &["github.com/coredns/coredns"],
+        packages: &["."],
         links: &[],
         cgo: None,
         flags: STRIPPED,
-        usual_seconds: 170,
+        usual_seconds: 60,
     },
     Module {
         folder: "local-path-provisioner",
@@ -91,7 +91,7 @@ const MODULES: [Module; 8] = [
         links: &[],
         cgo: None,
         flags: STRIPPED,
-        usual_seconds: 60,
+        usual_seconds: 20,
     },
     Module {
         folder: "helm",
