@@ -172,10 +172,11 @@ fn argument(mut arg: Arg, path: &str, lang: Lang, french: Option<&[French]>) -> 
 
 /// The placeholder of a value.
 fn value_name(name: &str, lang: Lang) -> String {
-    const FRENCH: [(&str, &str); 15] = [
+    const FRENCH: [(&str, &str); 16] = [
         ("LANG", "LANGUE"),
         ("FILE", "FICHIER"),
         ("DIR", "DOSSIER"),
+        ("SIZE", "TAILLE"),
         ("FOLDER", "DOSSIER"),
         ("NAME", "NOM"),
         ("NAMESPACE", "ESPACE"),

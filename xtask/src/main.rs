@@ -15,6 +15,8 @@ enum Command {
     Crds(commands::crds::Args),
     /// Pack the official directory of communes and EPCI
     Directory(commands::directory::Args),
+    /// Feed every parser of foreign bytes with what nobody would send
+    Fuzz(commands::fuzz::Args),
     /// Build the container images
     Images(commands::images::Args),
     /// Refresh what the compiler knows of the databases' SQL
@@ -31,6 +33,7 @@ fn main() -> anyhow::Result<()> {
         Command::Cluster(args) => commands::cluster::run(&args),
         Command::Crds(args) => commands::crds::run(&args),
         Command::Directory(args) => commands::directory::run(&args),
+        Command::Fuzz(args) => commands::fuzz::run(&args),
         Command::Images(args) => commands::images::run(&args),
         Command::Sqlx(args) => commands::sqlx::run(&args),
         Command::Test(args) => commands::test::run(&args),

@@ -29,6 +29,7 @@ impl Known for Nothing {
 async fn pull(account: Account, directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::default();
     let context = Context {
+        gate: melouvert_migration::limits::Gate::new(melouvert_migration::Limits::default()),
         timeouts: options.timeouts,
         backoff: options.backoff,
         room: Room::new(options.memory, options.disk, directory),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backoff::Backoff;
 use crate::imap::Timeouts;
+use crate::limits::Gate;
 use crate::payload::Room;
 
 /// What every source and target of one account works with.
@@ -16,6 +17,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// Bounds of the messages in flight.
     pub room: Arc<Room>,
+    /// The limits that all accounts of a run share.
+    pub gate: Arc<Gate>,
     /// The account's own folder, where the journal is: sources and targets may keep files there.
     pub directory: PathBuf,
 }

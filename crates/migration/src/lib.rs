@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod imap;
 pub mod journal;
+pub mod limits;
 pub mod mapping;
 pub mod matcher;
 pub mod model;
@@ -31,4 +32,5 @@ pub use account::{Account, AccountsError, Destination, Endpoint, EndpointOptions
 pub use context::Context;
 pub use engine::{Options, Outcome, Report, run};
 pub use error::MigrationError;
+pub use limits::Limits;
 pub use progress::{Event, Progress, Silent};

@@ -46,7 +46,7 @@ pub fn hash_of_hashes(hashes: impl IntoIterator<Item = MessageHash>) -> MessageH
 }
 
 /// A folder's path as a person reads it, one element per level, independent of any separator.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+#[derive(Default, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Debug)]
 pub struct FolderPath(pub Vec<String>);
 
 impl FolderPath {
@@ -59,6 +59,40 @@ impl FolderPath {
 impl fmt::Display for FolderPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0.join("/"))
+    }
+}
+
+/// What a folder is for (RFC 6154).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// `\Archive`.
+    Archive,
+    /// `\Drafts`.
+    Drafts,
+    /// `\Junk`.
+    Junk,
+    /// `\Sent`.
+    Sent,
+    /// `\Trash`.
+    Trash,
+}
+
+impl Role {
+    /// The role among a LIST response's attributes. `\All` and `\Flagged` name views of other
+    /// folders, not places to put mail, so they are none.
+    pub fn among<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        const NAMES: [(&str, Role); 5] = [
+            ("\\Archive", Role::Archive),
+            ("\\Drafts", Role::Drafts),
+            ("\\Junk", Role::Junk),
+            ("\\Sent", Role::Sent),
+            ("\\Trash", Role::Trash),
+        ];
+        attributes.into_iter().find_map(|attribute| {
+            let known = |(name, _): &&(&str, Role)| name.eq_ignore_ascii_case(attribute);
+            NAMES.iter().find(known).map(|(_, role)| *role)
+        })
     }
 }
 

@@ -184,6 +184,32 @@ pub struct Failure {
     pub message: String,
 }
 
+/// What a note is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// The folder has another name at the source since the last pass; at the target it keeps the
+    /// one it got.
+    FolderRenamed,
+    /// The folder is no longer at the source; what was copied stays at the target.
+    FolderDeleted,
+    /// The folder belongs to another user or to all: it was left alone.
+    FolderOfOthers,
+    /// The folder went to the target's folder of the same use.
+    SpecialUse,
+}
+
+/// Something worth knowing that is no fault: nothing is absent because of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Note {
+    /// Stable identifier.
+    pub kind: NoteKind,
+    /// Folder at the source.
+    pub folder: String,
+    /// What is particular.
+    pub detail: String,
+}
+
 /// One account's proof.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct AccountReport {
@@ -209,10 +235,14 @@ pub struct AccountReport {
     pub matched_messages: u64,
     /// Messages whose flags were carried over again.
     pub flag_changes: u64,
-    /// Messages deleted at the source during the run.
+    /// Messages that this run found deleted at the source: before it could read them, or since
+    /// they were copied (these stay at the target).
     pub vanished_messages: u64,
     /// Per folder.
     pub folders: Vec<FolderProof>,
     /// Everything absent or different.
     pub exceptions: Vec<Exception>,
+    /// What is worth knowing without being a fault.
+    #[serde(default)]
+    pub notes: Vec<Note>,
 }

@@ -152,6 +152,7 @@ async fn read_from(manner: Manner) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         tries: 5,
     };
     let context = Context {
+        gate: melouvert_migration::limits::Gate::new(melouvert_migration::Limits::default()),
         timeouts,
         backoff,
         room: Arc::clone(&room),

@@ -42,6 +42,6 @@ mod teardown;
 
 pub use cluster::{Cluster, Options};
 pub use error::Error;
-pub use layout::DEFAULT_NAME;
+pub use layout::{DEFAULT_NAME, cache_root};
 pub use status::{ComponentStatus, ForwardStatus, Status};
 pub use teardown::down;

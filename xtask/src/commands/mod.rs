@@ -4,6 +4,7 @@ pub mod bench;
 pub mod cluster;
 pub mod crds;
 pub mod directory;
+pub mod fuzz;
 pub mod images;
 pub mod sqlx;
 pub mod test;

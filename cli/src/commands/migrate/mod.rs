@@ -2,6 +2,7 @@
 
 mod accounts;
 mod copy;
+mod limits;
 mod lines;
 mod proof;
 mod run;
@@ -127,6 +128,8 @@ pub const FRENCH: &[French] = &[
         "target_ca",
         "PEM de l'autorité de l'espace",
     ),
+    arg("migrate worker", "limit_rate", limits::RATE),
+    arg("migrate worker", "max_connections", limits::CONNECTIONS),
     arg("migrate worker", "state", "Dossier du journal de reprise"),
     arg("migrate worker", "jobs", "Comptes copiés en même temps"),
     arg("migrate worker", "api", "URL de l'API de la plateforme"),

@@ -6,13 +6,13 @@ use hyper::Method;
 use melouvert_api::wire::{PutProgress, PutReport};
 use melouvert_migration::{
     Account, Destination, Endpoint, Options, Origin, Outcome, Report,
-    imap::{ImapError, Security},
+    imap::{Compressing, ImapError, Login, Security},
 };
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{accounts, proof::seal, tally};
+use super::{accounts, limits, proof::seal, tally};
 use crate::{
     errors::{CliError, Kind},
     platform::PlatformClient,
@@ -75,6 +75,8 @@ pub struct Args {
     /// The number of the run
     #[arg(long, value_name = "NUMBER")]
     run: u32,
+    #[command(flatten)]
+    limits: limits::LimitArgs,
 }
 
 impl Args {
@@ -85,6 +87,7 @@ impl Args {
         let stop = stop_on_signal()?;
         let options = Options {
             jobs: self.jobs as usize,
+            limits: self.limits.limits(),
             ..Options::default()
         };
         let progress = Arc::clone(&tally);
@@ -135,6 +138,8 @@ impl Args {
             security: security.clone(),
             user,
             password,
+            login: Login::default(),
+            compress: Compressing::default(),
         };
         Ok(accounts::parse(&bytes, None)?
             .into_iter()

@@ -156,7 +156,8 @@ fn csv_error(error: &csv::Error) -> AccountsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::Origin;
+    use crate::account::{Destination, Origin};
+    use crate::imap::Mechanism;
 
     const HEAD: &str =
         "source_url,source_user,source_password,target_url,target_user,target_password\n";
@@ -190,6 +191,27 @@ mod tests {
         assert_eq!(accounts[0].source.user(), "/old/a.mbox");
         assert_eq!(accounts[1].target.user(), "/new/a");
         assert!(!accounts[0].key().contains('/'));
+    }
+
+    #[test]
+    fn urls_say_how_to_log_in() {
+        let rows = "imap+starttls://old.example?master=root,a,x,imaps://b?auth=xoauth2,b,t\n";
+        let account = parse(rows, false).expect("good").remove(0);
+        let (Origin::Imap(source), Destination::Imap(target)) = (account.source, account.target)
+        else {
+            panic!("servers")
+        };
+        assert!(matches!(source.security, Security::StartTls(_)));
+        assert_eq!(
+            (source.port, source.url.as_str()),
+            (143, "imap+starttls://old.example:143")
+        );
+        assert_eq!(source.login.master.as_deref(), Some("root"));
+        // The journal stays the same whatever way the login takes.
+        assert_eq!(target.url, "imaps://b:993");
+        assert_eq!(target.login.mechanism, Mechanism::XOauth2);
+        let error = parse("imaps://a?auth=x,u,p,imaps://b,u,p\n", false).expect_err("unknown");
+        assert!(error.to_string().contains("source_url"), "{error}");
     }
 
     #[test]

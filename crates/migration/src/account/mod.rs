@@ -6,7 +6,7 @@ mod place;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::imap::Security;
+use crate::imap::{Compressing, Login, Security};
 
 pub use files::{FileDestination, FileKind, FileOrigin, FileTargetKind, MboxDialect};
 pub use list::{AccountsError, COLUMNS, EndpointOptions, parse_accounts, read_accounts};
@@ -24,8 +24,12 @@ pub struct Endpoint {
     pub security: Security,
     /// Login name.
     pub user: String,
-    /// Password.
+    /// Password, or token.
     pub password: SecretString,
+    /// How to log in.
+    pub login: Login,
+    /// When to compress.
+    pub compress: Compressing,
 }
 
 impl Endpoint {

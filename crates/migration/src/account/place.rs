@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{COLUMNS, Destination, Endpoint, EndpointOptions, FileDestination, FileOrigin, Origin};
-use crate::imap::Security;
+use crate::imap::{Security, parse_query};
 
 /// A column's name and what is wrong there.
 type Wrong = (&'static str, String);
@@ -59,6 +59,7 @@ impl Reader<'_> {
         })?;
         let (security, default_port) = match parsed.scheme() {
             "imaps" => (self.tls.clone(), 993),
+            "imap+starttls" => (self.tls.upgraded(), 143),
             "imap" if self.options.allow_cleartext => (Security::Cleartext, 143),
             "imap" => {
                 return Err(self.bad_url(
@@ -69,8 +70,8 @@ impl Reader<'_> {
             }
             other => {
                 return Err(self.bad_url(format!(
-                "{other}: is unknown; use imaps://host:port, or files as maildir:, mbox:, eml:, \
-                 takeout:, pst:, ical: or vcard:/path"
+                "{other}: is unknown; use imaps://host:port, imap+starttls://host:port, or files \
+                 as maildir:, mbox:, eml:, takeout:, pst:, ical: or vcard:/path"
             )));
             }
         };
@@ -86,6 +87,8 @@ impl Reader<'_> {
             .trim_end_matches(']')
             .to_owned();
         let port = parsed.port().unwrap_or(default_port);
+        let query = parse_query(parsed.query_pairs());
+        let (login, compress) = query.map_err(|reason| self.bad_url(reason))?;
         for (offset, value) in [(1, user), (2, password)] {
             if value.is_empty() {
                 return Err((
@@ -107,6 +110,8 @@ impl Reader<'_> {
             security,
             user: user.to_owned(),
             password: SecretString::from(password.to_owned()),
+            login,
+            compress,
         })
     }
 }

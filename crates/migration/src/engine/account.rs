@@ -1,6 +1,6 @@
 //! One account from survey to proof.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::mpsc;
 
@@ -10,6 +10,7 @@ use super::options::Verification;
 use super::plan::{FolderPlan, plan};
 use super::prove;
 use super::recover::settle;
+use super::renamed;
 use super::verifier;
 use super::writer::{Counts, Parts, Writer};
 use crate::account::Account;
@@ -19,7 +20,7 @@ use crate::journal::{Journal, JournalState, Record, Watermark};
 use crate::model::FolderPath;
 use crate::payload::Room;
 use crate::progress::Event;
-use crate::proof::{AccountReport, AccountStatus, Exception, Failure, Reason};
+use crate::proof::{AccountReport, AccountStatus, Exception, Failure, Note, NoteKind, Reason};
 use crate::source::{self, FolderWork, Known, Source, SourceFolder};
 use crate::target::{self, FlagChange, Target, WantedFolder};
 
@@ -61,6 +62,7 @@ fn blank(account: &Account) -> AccountReport {
         vanished_messages: 0,
         folders: Vec::new(),
         exceptions: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -108,9 +110,10 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     let mut journal = Journal::open(&job.directory)?;
     let room = Room::new(job.options.memory, job.options.disk, &job.directory);
     let context = Context {
-        timeouts: job.options.timeouts,
+        timeouts: job.options.patience(),
         backoff: job.options.backoff,
         room,
+        gate: std::sync::Arc::clone(&job.gate),
         directory: job.directory.clone(),
     };
     let mut source =
@@ -132,6 +135,12 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
             surveyed.map_err(|error| source_error(job, error))?
         }
     };
+    note_left_alone(&*source, report);
+    let moved = renamed::recognise(journal.state(), &mut *source, &surveyed)
+        .await
+        .map_err(|error| source_error(job, error))?;
+    report.notes.extend(moved.notes);
+    journal.append(moved.records)?;
     let mut skipped = Vec::new();
     let mut work = Vec::new();
     let folders = surveyed.len();
@@ -205,7 +214,7 @@ async fn carry(
     report.written_messages = counts.written;
     report.written_bytes = counts.written_bytes;
     report.matched_messages = counts.matched;
-    report.vanished_messages = counts.vanished;
+    report.vanished_messages += counts.vanished;
     report.flag_changes = changed;
     drop(finished);
     let verdicts = verifier
@@ -223,6 +232,17 @@ async fn carry(
     }
 }
 
+fn note_left_alone(source: &dyn Source, report: &mut AccountReport) {
+    let note = |path: FolderPath| Note {
+        kind: NoteKind::FolderOfOthers,
+        folder: path.to_string(),
+        detail: "it belongs to another user or to all".to_owned(),
+    };
+    report
+        .notes
+        .extend(source.left_alone().into_iter().map(note));
+}
+
 fn source_error(job: &Job, source: EndpointError) -> MigrationError {
     MigrationError::Source {
         account: job.account.source.user().to_owned(),
@@ -235,6 +255,16 @@ fn target_error(job: &Job, source: EndpointError) -> MigrationError {
         account: job.account.target.user().to_owned(),
         source,
     }
+}
+
+/// Target names that journalled folders outside `wanted` have.
+fn names_of_others(journal: &Journal, wanted: &[WantedFolder]) -> Vec<String> {
+    let own: HashSet<&FolderPath> = wanted.iter().map(|folder| &folder.path).collect();
+    let records = journal.state().folders().map(|state| &state.record);
+    records
+        .filter(|record| !own.contains(&record.path))
+        .map(|record| record.target_name.clone())
+        .collect()
 }
 
 async fn open_folders(
@@ -253,8 +283,10 @@ async fn open_folders(
                 .folder(&folder.path)
                 .map(|s| s.record.target_name.clone()),
             subscribe: folder.subscribed && !journal.state().subscribed.contains(&folder.path),
+            role: folder.role.filter(|_| job.options.special_use),
         })
         .collect();
+    target.reserve(names_of_others(journal, &wanted));
     let prepared = target
         .prepare(&wanted)
         .await
@@ -288,13 +320,24 @@ async fn open_folders(
             subscribed.push(Record::Subscribed(folder.path.clone()));
         }
         let opened = folder::open(target, journal, folder, plan, at_target).await;
-        runs.push(opened.map_err(|error| match error {
+        let run = opened.map_err(|error| match error {
             OpenError::Target(error) => target_error(job, error),
             OpenError::Migration(error) => error,
-        })?);
+        })?;
+        report.vanished_messages += tell_gone(journal, &run)?;
+        runs.push(run);
     }
     journal.append(subscribed)?;
     Ok(runs)
+}
+
+/// Journals what was deleted at the source after it had been copied; returns how many.
+fn tell_gone(journal: &mut Journal, run: &FolderRun) -> Result<u64, MigrationError> {
+    // A record holds only so much.
+    let records = run.plan.gone.chunks(10_000);
+    let records = records.map(|uids| Record::Gone(run.id, uids.to_vec()));
+    journal.append(records.collect())?;
+    Ok(run.plan.gone.len() as u64)
 }
 
 async fn change_flags(

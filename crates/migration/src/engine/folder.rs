@@ -84,6 +84,13 @@ pub(super) async fn open(
         };
         journal.append(vec![Record::Folder(record)])?;
     }
+    let known = journal
+        .state()
+        .by_id(id)
+        .and_then(|state| state.identity.as_ref());
+    if let Some(identity) = source.identity.as_ref().filter(|now| Some(*now) != known) {
+        journal.append(vec![Record::Identity(id, identity.clone())])?;
+    }
     let mut run = FolderRun {
         source,
         plan,

@@ -7,6 +7,7 @@ mod plan;
 mod prove;
 mod recover;
 mod refused;
+mod renamed;
 mod verifier;
 mod writer;
 
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use options::{Options, Verification};
 
 use crate::account::Account;
+use crate::limits::Gate;
 use crate::progress::{Event, Progress};
 use crate::proof::{AccountReport, AccountStatus, FORMAT};
 use crate::schedule;
@@ -110,6 +112,7 @@ pub async fn run(
         .collect();
     let order = schedule::largest_first(&sizes);
     let errors = Arc::new(AtomicUsize::new(0));
+    let gate = Gate::new(options.limits);
     let stop = stop.child_token();
     let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
     let mut reports: Vec<(usize, AccountReport)> = futures::stream::iter(order)
@@ -122,6 +125,7 @@ pub async fn run(
                 progress: Arc::clone(&progress),
                 stop: stop.clone(),
                 errors: Arc::clone(&errors),
+                gate: Arc::clone(&gate),
             };
             async move {
                 let account = Arc::clone(&job.account);
@@ -161,6 +165,7 @@ struct Job {
     progress: Arc<dyn Progress>,
     stop: CancellationToken,
     errors: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
 }
 
 impl Job {

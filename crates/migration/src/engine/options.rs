@@ -2,6 +2,7 @@
 
 use crate::backoff::Backoff;
 use crate::imap::Timeouts;
+use crate::limits::Limits;
 
 /// What is read back after writing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,6 +31,11 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Reconnection.
     pub backoff: Backoff,
+    /// What the old servers are spared.
+    pub limits: Limits,
+    /// Put the source's sent mail, drafts, trash, junk and archive into the target's folder for
+    /// that where it has one under another name.
+    pub special_use: bool,
     /// Bytes of messages in memory, per account at work.
     pub memory: u64,
     /// Bytes of large messages on disk, per account at work.
@@ -45,8 +51,41 @@ impl Default for Options {
             max_errors: None,
             timeouts: Timeouts::default(),
             backoff: Backoff::default(),
+            limits: Limits::default(),
+            special_use: true,
             memory: 12 << 20,
             disk: 512 << 20,
         }
+    }
+}
+
+impl Options {
+    /// Deadlines that allow for what the limits hold back: a slow answer that we asked for is not
+    /// the server's fault.
+    pub(super) fn patience(&self) -> Timeouts {
+        let mut timeouts = self.timeouts;
+        if let Some(rate) = self.limits.bytes_per_second {
+            let share = rate / (4 * self.jobs.max(1) as u64);
+            timeouts.min_rate = timeouts.min_rate.min(share).max(1);
+        }
+        timeouts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limited_run_is_patient() {
+        let mut options = Options {
+            jobs: 4,
+            ..Options::default()
+        };
+        assert_eq!(options.patience().min_rate, options.timeouts.min_rate);
+        options.limits.bytes_per_second = Some(16_000);
+        assert_eq!(options.patience().min_rate, 1000);
+        options.limits.bytes_per_second = Some(1);
+        assert_eq!(options.patience().min_rate, 1);
     }
 }

@@ -1,6 +1,8 @@
 //! What is left to do in a folder: a pure function of the survey and the journal.
 
-use crate::journal::JournalState;
+use std::collections::HashSet;
+
+use crate::journal::{FolderState, JournalState};
 use crate::model::{FlagSet, Uid};
 use crate::source::{Entries, Entry, SourceFolder};
 
@@ -24,6 +26,8 @@ pub(super) struct FolderPlan {
     pub(super) uids: Vec<Uid>,
     /// Flags to carry over.
     pub(super) flags: Vec<FlagWork>,
+    /// Journalled messages that are found deleted at the source.
+    pub(super) gone: Vec<Uid>,
     /// True when the journal knows this folder at this UIDVALIDITY.
     pub(super) known: bool,
     /// True when everything is at the target already, and marked so.
@@ -61,6 +65,7 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
         }
     }
     if let Some(state) = state {
+        plan.gone = gone(folder, state);
         plan.unverified = state
             .items
             .values()
@@ -72,12 +77,40 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
     plan
 }
 
+/// Messages that the journal has and the source no longer, as far as the survey tells.
+fn gone(folder: &SourceFolder, state: &FolderState) -> Vec<Uid> {
+    let there: HashSet<Uid> = match &folder.entries {
+        Entries::All(entries) => entries.iter().map(|entry| entry.uid).collect(),
+        Entries::Unchanged | Entries::Changed(_) => HashSet::new(),
+    };
+    let all = matches!(folder.entries, Entries::All(_));
+    let told = |uid: Uid| {
+        let mut ranges = folder.gone.iter();
+        ranges.any(|(first, last)| (*first..=*last).contains(&uid))
+    };
+    let mut gone: Vec<Uid> = state
+        .items
+        .keys()
+        .copied()
+        .filter(|uid| !state.gone.contains(uid))
+        .filter(|uid| {
+            if all {
+                !there.contains(uid)
+            } else {
+                told(*uid)
+            }
+        })
+        .collect();
+    gone.sort_unstable();
+    gone
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::journal::{FolderRecord, ItemRecord, Record, Watermark};
+    use crate::journal::{FolderRecord, ItemRecord, Record};
     use crate::model::{FolderPath, MessageHash};
 
     fn journal(uids: &[Uid]) -> JournalState {
@@ -110,10 +143,8 @@ mod tests {
             path: FolderPath(vec!["A".into()]),
             name: "A".into(),
             validity,
-            watermark: Watermark::default(),
-            subscribed: false,
             entries: Entries::All(entries),
-            unreadable: None,
+            ..SourceFolder::default()
         }
     }
 
@@ -135,6 +166,24 @@ mod tests {
             let renumbered = super::plan(&folder(2, entries), &journal);
             prop_assert_eq!(renumbered.uids.len(), source.len());
         }
+    }
+
+    #[test]
+    fn tells_what_was_deleted_at_the_source_once() {
+        let mut state = journal(&[1, 2, 3, 4]);
+        let entry = |uid| Entry {
+            uid,
+            flags: FlagSet::default(),
+        };
+        let all = folder(1, vec![entry(1), entry(3), entry(4)]);
+        assert_eq!(plan(&all, &state).gone, [2]);
+        state.apply(Record::Gone(0, vec![2]));
+        assert!(plan(&all, &state).gone.is_empty());
+        let mut told = folder(1, Vec::new());
+        told.entries = Entries::Changed(Vec::new());
+        assert!(plan(&told, &state).gone.is_empty());
+        told.gone = vec![(2, 3), (4_000_000_000, u32::MAX)];
+        assert_eq!(plan(&told, &state).gone, [3]);
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use super::Job;
 use super::folder::FolderRun;
 use crate::error::MigrationError;
+use crate::imap::utf7;
 use crate::journal::{FolderState, Journal, Record};
 use crate::model::{MessageHash, Uid, hash_of_hashes};
 use crate::progress::Event;
-use crate::proof::{AccountReport, Exception, FolderProof, Reason};
+use crate::proof::{AccountReport, Exception, FolderProof, Note, NoteKind, Reason};
 use crate::source::SourceFolder;
 use crate::verify::Verdict;
 
@@ -87,6 +88,27 @@ pub(super) fn folders(
     for source in skipped {
         if let Some(state) = journal.state().folder(&source.path) {
             proofs.push(proof(state, source, None, report));
+        }
+    }
+    let used = done
+        .iter()
+        .map(|one| &one.run.source)
+        .chain(skipped)
+        .filter_map(|source| Some((source, source.role?)));
+    for (source, role) in used {
+        let target = journal.state().folder(&source.path);
+        let name = target.map_or("", |state| state.record.target_name.as_str());
+        let own = source
+            .path
+            .0
+            .last()
+            .map_or(String::new(), |level| utf7::encode(level));
+        if !name.is_empty() && !name.ends_with(&own) {
+            report.notes.push(Note {
+                kind: NoteKind::SpecialUse,
+                folder: source.path.to_string(),
+                detail: format!("{role:?} goes to {name}, the target's folder for it"),
+            });
         }
     }
     proofs.sort_by(|a, b| a.path.cmp(&b.path));

@@ -8,7 +8,7 @@ use crate::model::Uid;
 use crate::progress::Event;
 use crate::proof::{Exception, Reason};
 use crate::source::Item;
-use crate::target::Ack;
+use crate::target::{Ack, WantedFolder};
 
 impl Writer<'_> {
     /// Sends each item of refused batches alone; what is refused again is absent.
@@ -84,10 +84,10 @@ impl Writer<'_> {
 
     async fn create_again(&mut self, folder: usize) -> Result<(), MigrationError> {
         let run = &self.folders[folder];
-        let wanted = crate::target::WantedFolder {
+        let wanted = WantedFolder {
             path: run.source.path.clone(),
             name: Some(run.target.name.clone()),
-            subscribe: false,
+            ..WantedFolder::default()
         };
         let wanted = [wanted];
         self.target

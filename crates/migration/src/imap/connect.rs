@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{ImapError, Wire};
+use crate::limits::{Metered, Pass};
 
 /// Anything bytes flow through both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -52,6 +53,8 @@ pub enum Security {
     Cleartext,
     /// `imaps://`: TLS from the first byte.
     Tls(Arc<rustls::ClientConfig>),
+    /// `imap+starttls://`: TLS before anything is told, or nothing at all.
+    StartTls(Arc<rustls::ClientConfig>),
 }
 
 impl std::fmt::Debug for Security {
@@ -59,6 +62,7 @@ impl std::fmt::Debug for Security {
         formatter.write_str(match self {
             Self::Cleartext => "Cleartext",
             Self::Tls(_) => "Tls",
+            Self::StartTls(_) => "StartTls",
         })
     }
 }
@@ -78,6 +82,15 @@ impl Security {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self::Tls(Arc::new(config)))
+    }
+
+    /// The same trust, reached through STARTTLS.
+    #[must_use]
+    pub fn upgraded(&self) -> Self {
+        match self {
+            Self::Tls(config) => Self::StartTls(Arc::clone(config)),
+            other => other.clone(),
+        }
     }
 }
 
@@ -99,12 +112,13 @@ fn add_pem(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), ImapErr
     Ok(())
 }
 
-/// Opens a connection; the greeting is not read yet.
+/// Opens a connection; the greeting is not read yet, and STARTTLS is still to come.
 pub async fn connect(
     host: &str,
     port: u16,
     security: &Security,
     timeouts: Timeouts,
+    pass: Pass,
 ) -> Result<Wire, ImapError> {
     let address = format!("{host}:{port}");
     let elapsed = || ImapError::Timeout {
@@ -122,22 +136,35 @@ pub async fn connect(
         address: address.clone(),
         source,
     })?;
-    let stream: Box<dyn Stream> = match security {
-        Security::Cleartext => Box::new(tcp),
-        Security::Tls(config) => {
-            let refused = |source| ImapError::Tls {
-                address: address.clone(),
-                source,
-            };
-            let name = ServerName::try_from(host.to_owned())
-                .map_err(|error| refused(std::io::Error::other(error)))?;
-            let session = TlsConnector::from(Arc::clone(config)).connect(name, tcp);
-            let tls = timeout(timeouts.connect, session)
-                .await
-                .map_err(|_| elapsed())?
-                .map_err(refused)?;
-            Box::new(tls)
-        }
+    let tcp: Box<dyn Stream> = Box::new(Metered::new(tcp, pass));
+    let stream = match security {
+        Security::Cleartext | Security::StartTls(_) => tcp,
+        Security::Tls(config) => secure(tcp, config, &address, timeouts).await?,
     };
     Ok(Wire::new(stream, address, timeouts))
+}
+
+/// Opens TLS on a stream; `address` is `host:port`.
+pub(super) async fn secure(
+    stream: Box<dyn Stream>,
+    config: &Arc<rustls::ClientConfig>,
+    address: &str,
+    timeouts: Timeouts,
+) -> Result<Box<dyn Stream>, ImapError> {
+    let refused = |source| ImapError::Tls {
+        address: address.to_owned(),
+        source,
+    };
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| refused(std::io::Error::other(error)))?;
+    let session = TlsConnector::from(Arc::clone(config)).connect(name, stream);
+    let tls = timeout(timeouts.connect, session)
+        .await
+        .map_err(|_| ImapError::Timeout {
+            address: address.to_owned(),
+            limit: timeouts.connect,
+        })?
+        .map_err(refused)?;
+    Ok(Box::new(tls))
 }

@@ -28,6 +28,17 @@ pub enum ImapError {
         #[source]
         source: std::io::Error,
     },
+    /// No way to TLS: nothing is told in clear.
+    #[error(
+        "failed to open TLS with {address} through STARTTLS: {said}; nothing was sent in clear; \
+         use imaps:// if it has a TLS port"
+    )]
+    NoStartTls {
+        /// `host:port`.
+        address: String,
+        /// What it said instead.
+        said: String,
+    },
     /// The certificate bundle cannot be used.
     #[error("failed to use the CA file: {0}")]
     CaFile(String),
@@ -109,7 +120,11 @@ impl ImapError {
     pub fn is_transient(&self) -> bool {
         !matches!(
             self,
-            Self::Login { .. } | Self::CaFile(_) | Self::Spill(_) | Self::Tls { .. }
+            Self::Login { .. }
+                | Self::CaFile(_)
+                | Self::Spill(_)
+                | Self::Tls { .. }
+                | Self::NoStartTls { .. }
         )
     }
 }

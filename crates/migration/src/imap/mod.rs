@@ -3,8 +3,12 @@
 
 mod connect;
 mod cursor;
+mod deflate;
 mod error;
 mod fetch;
+mod login;
+mod namespace;
+mod params;
 mod response;
 pub mod utf7;
 mod wire;
@@ -12,8 +16,12 @@ mod wire;
 mod session;
 
 pub use connect::{Security, Timeouts, connect};
+pub use deflate::Compressing;
 pub use error::ImapError;
 pub use fetch::FetchItem;
+pub use login::{Credentials, Login, Mechanism};
+pub use namespace::{Namespace, Namespaces};
+pub use params::parse_query;
 pub use response::{Code, ListItem, Response, Status, StatusItem, Untagged, parse_response};
 pub(crate) use session::said;
 pub use session::{Capabilities, Completion, Session, quote};

@@ -2,8 +2,9 @@
 
 use super::cursor::{Cursor, Text};
 use super::fetch::{FetchItem, parse_fetch};
+use super::namespace::{Namespaces, parse_namespaces};
 use super::wire::RawResponse;
-use crate::model::FlagInterner;
+use crate::model::{FlagInterner, Uid};
 
 /// OK, NO or BAD.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +58,8 @@ pub struct StatusItem {
     pub highest_modseq: u64,
     /// SIZE, in bytes.
     pub size: u64,
+    /// MAILBOXID (RFC 8474): the folder's own identity, which a new name does not change.
+    pub mailbox_id: Option<String>,
 }
 
 /// A response that belongs to no command by its tag.
@@ -81,8 +84,10 @@ pub enum Untagged {
     Fetch(Box<FetchItem>),
     /// EXISTS.
     Exists(u32),
-    /// NAMESPACE: the personal namespace's prefix and separator.
-    Namespace(Option<(String, Option<char>)>),
+    /// NAMESPACE.
+    Namespace(Namespaces),
+    /// VANISHED: ranges of UIDs that are gone.
+    Vanished(Vec<(Uid, Uid)>),
     /// QUOTA: resource name, usage, limit.
     Quota(Vec<(String, u64, u64)>),
     /// Anything else.
@@ -210,7 +215,8 @@ fn parse_untagged(
         b"LIST" => parse_list(cursor, false).map(Untagged::List),
         b"LSUB" => parse_list(cursor, true).map(Untagged::List),
         b"STATUS" => parse_mailbox_status(cursor).map(Untagged::MailboxStatus),
-        b"NAMESPACE" => parse_namespace(cursor).map(Untagged::Namespace),
+        b"NAMESPACE" => parse_namespaces(cursor).map(Untagged::Namespace),
+        b"VANISHED" => parse_vanished(cursor).map(Untagged::Vanished),
         b"QUOTA" => parse_quota(cursor).map(Untagged::Quota),
         _ => Ok(Untagged::Other),
     }
@@ -263,6 +269,10 @@ fn parse_mailbox_status(cursor: &mut Cursor<'_>) -> Result<StatusItem, String> {
         }
         let name = cursor.atom()?.to_ascii_uppercase();
         cursor.spaces();
+        if name == b"MAILBOXID" && cursor.peek() == Some(b'(') {
+            item.mailbox_id = Some(lossy(cursor.parenthesised()?));
+            continue;
+        }
         if !cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             cursor.skip_value()?;
             continue;
@@ -280,15 +290,20 @@ fn parse_mailbox_status(cursor: &mut Cursor<'_>) -> Result<StatusItem, String> {
     }
 }
 
-fn parse_namespace(cursor: &mut Cursor<'_>) -> Result<Option<(String, Option<char>)>, String> {
-    if cursor.peek() != Some(b'(') {
-        return Ok(None);
+/// `(EARLIER) 41,43:116`; ranges are kept as such, since a server may name four billion UIDs.
+fn parse_vanished(cursor: &mut Cursor<'_>) -> Result<Vec<(Uid, Uid)>, String> {
+    if cursor.peek() == Some(b'(') {
+        cursor.parenthesised()?;
+        cursor.spaces();
     }
-    cursor.expect(b'(')?;
-    cursor.expect(b'(')?;
-    let prefix = needed(cursor)?;
-    cursor.spaces();
-    Ok(Some((prefix, parse_separator(cursor)?)))
+    let mut ranges = Vec::new();
+    for part in lossy(cursor.atom()?).split(',') {
+        let (first, last) = part.split_once(':').unwrap_or((part, part));
+        let number = |text: &str| text.parse::<Uid>().map_err(|_| cursor.wanted("a UID"));
+        let (first, last) = (number(first)?, number(last)?);
+        ranges.push((first.min(last), first.max(last)));
+    }
+    Ok(ranges)
 }
 
 fn parse_quota(cursor: &mut Cursor<'_>) -> Result<Vec<(String, u64, u64)>, String> {
@@ -357,6 +372,22 @@ mod tests {
             })
         );
         assert_eq!(text, "Quota exceeded {4}");
+    }
+
+    #[test]
+    fn vanished_and_identity() {
+        let Ok(Response::Untagged(Untagged::Vanished(ranges))) =
+            parse(b"* VANISHED (EARLIER) 41,116:43,1:4294967295", &[])
+        else {
+            panic!("vanished")
+        };
+        assert_eq!(ranges, [(41, 41), (43, 116), (1, Uid::MAX)]);
+        let status = b"* STATUS \"a\" (MESSAGES 2 MAILBOXID (F2212ea87-6097) UIDNEXT 9)";
+        let Ok(Response::Untagged(Untagged::MailboxStatus(state))) = parse(status, &[]) else {
+            panic!("status")
+        };
+        assert_eq!(state.mailbox_id.as_deref(), Some("F2212ea87-6097"));
+        assert_eq!((state.messages, state.uid_next), (2, 9));
     }
 
     proptest! {

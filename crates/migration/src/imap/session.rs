@@ -1,11 +1,12 @@
 //! One logged-in conversation: tags, capabilities, waiting for a command's end.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use secrecy::{ExposeSecret, SecretString};
-
+use super::connect::Security;
+use super::deflate::Deflated;
+use super::login::Credentials;
 use super::{Code, ImapError, Response, Status, Untagged, Wire, parse_response};
 use crate::model::FlagInterner;
 use crate::payload::BodySink;
@@ -49,9 +50,11 @@ pub struct Completion {
 pub struct Session {
     wire: Wire,
     tags: u64,
-    capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     flags: FlagInterner,
     goodbye: String,
+    pub(super) round_trip: Option<Duration>,
+    compressed: bool,
 }
 
 /// Writes a string as an IMAP quoted string; the caller gives it without CR, LF and NUL.
@@ -69,14 +72,20 @@ pub fn quote(text: &str) -> String {
 }
 
 impl Session {
-    /// Reads the greeting and logs in.
-    pub async fn open(wire: Wire, user: &str, password: &SecretString) -> Result<Self, ImapError> {
+    /// Reads the greeting, opens TLS where it is to be opened now, and logs in.
+    pub async fn open(
+        wire: Wire,
+        security: &Security,
+        who: &Credentials<'_>,
+    ) -> Result<Self, ImapError> {
         let mut session = Self {
             wire,
             tags: 0,
             capabilities: Capabilities::default(),
             flags: FlagInterner::default(),
             goodbye: String::new(),
+            round_trip: None,
+            compressed: false,
         };
         let greeting = session.next(&BodySink::HashOnly).await?;
         let Response::Untagged(Untagged::Status { status, code, text }) = greeting else {
@@ -91,13 +100,74 @@ impl Session {
                 });
             }
         }
+        if let Security::StartTls(config) = security {
+            // In PREAUTH state STARTTLS is not allowed any more: what follows would be in clear.
+            if status == Status::PreAuth {
+                return Err(session.no_starttls("it greets as already logged in"));
+            }
+            session.start_tls(config).await?;
+        }
         if session.capabilities.0.is_empty() {
             session.ask_capabilities().await?;
         }
         if status != Status::PreAuth {
-            session.log_in(user, password).await?;
+            session.log_in(who).await?;
         }
         Ok(session)
+    }
+
+    fn no_starttls(&self, said: &str) -> ImapError {
+        ImapError::NoStartTls {
+            address: self.address(),
+            said: said.to_owned(),
+        }
+    }
+
+    /// Opens TLS on a connection in clear. What was said before it counts for nothing, and bytes
+    /// that came before TLS but would be read after it are refused: anybody can have put them
+    /// there.
+    async fn start_tls(&mut self, config: &Arc<rustls::ClientConfig>) -> Result<(), ImapError> {
+        if self.capabilities.0.is_empty() {
+            self.ask_capabilities().await?;
+        }
+        if !self.capabilities.has("STARTTLS") {
+            return Err(self.no_starttls("it does not offer STARTTLS"));
+        }
+        let done = self.run("STARTTLS", |_| {}).await?;
+        if done.status != Status::Ok {
+            return Err(self.no_starttls(&said(&done)));
+        }
+        let (stream, early) = self.wire.take_stream();
+        if !early.is_empty() {
+            return Err(self.no_starttls("bytes came in clear behind its answer to STARTTLS"));
+        }
+        let address = self.address();
+        let secure = super::connect::secure(stream, config, &address, self.wire.timeouts());
+        self.wire.put_stream(secure.await?);
+        self.capabilities = Capabilities::default();
+        Ok(())
+    }
+
+    /// Compresses both directions from here on; false when the server does not want to. No command
+    /// may be in flight.
+    pub async fn compress(&mut self) -> Result<bool, ImapError> {
+        if !self.capabilities.has("COMPRESS=DEFLATE") || self.compressed {
+            return Ok(self.compressed);
+        }
+        let done = self.run("COMPRESS DEFLATE", |_| {}).await?;
+        if done.status != Status::Ok {
+            return Ok(false);
+        }
+        let (stream, early) = self.wire.take_stream();
+        self.wire
+            .put_stream(Box::new(Deflated::new(stream, &early)));
+        self.compressed = true;
+        Ok(true)
+    }
+
+    /// Time of one round trip, when the login told it.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// `host:port`, for messages.
@@ -124,14 +194,14 @@ impl Session {
         }
     }
 
-    fn learn(&mut self, code: Option<&Code>) {
+    pub(super) fn learn(&mut self, code: Option<&Code>) {
         if let Some(code) = code.filter(|code| code.name == "CAPABILITY") {
             let words = code.arguments.to_ascii_uppercase();
             self.capabilities = words.split_ascii_whitespace().map(str::to_owned).collect();
         }
     }
 
-    async fn ask_capabilities(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn ask_capabilities(&mut self) -> Result<(), ImapError> {
         let mut found = Vec::new();
         let done = self
             .run("CAPABILITY", |untagged| {
@@ -145,87 +215,6 @@ impl Session {
         }
         self.capabilities = found.into_iter().collect();
         Ok(())
-    }
-
-    async fn log_in(&mut self, user: &str, password: &SecretString) -> Result<(), ImapError> {
-        let has_plain = self.capabilities.has("AUTH=PLAIN");
-        let had_sasl_ir = self.capabilities.has("SASL-IR");
-        let mut told = None;
-        let done = if has_plain {
-            let secret = format!("\0{user}\0{}", password.expose_secret());
-            let proof = STANDARD.encode(secret);
-            if had_sasl_ir {
-                let tag = self.send(&format!("AUTHENTICATE PLAIN {proof}")).await?;
-                self.finish_login(&tag, None, &mut told).await?
-            } else {
-                let tag = self.send("AUTHENTICATE PLAIN").await?;
-                self.finish_login(&tag, Some(&proof), &mut told).await?
-            }
-        } else {
-            let command = format!("LOGIN {} {}", quote(user), quote(password.expose_secret()));
-            let tag = self.send(&command).await?;
-            self.finish_login(&tag, None, &mut told).await?
-        };
-        if done.status != Status::Ok {
-            let (address, user) = (self.address(), user.to_owned());
-            let temporary = done
-                .code
-                .as_ref()
-                .is_some_and(|code| code.name == "UNAVAILABLE");
-            let said = said(&done);
-            return Err(if temporary {
-                ImapError::Refused {
-                    address,
-                    command: "LOGIN".to_owned(),
-                    said,
-                }
-            } else {
-                ImapError::Login {
-                    address,
-                    user,
-                    said,
-                }
-            });
-        }
-        match told {
-            Some(words) => self.capabilities = words,
-            None if done
-                .code
-                .as_ref()
-                .is_some_and(|code| code.name == "CAPABILITY") =>
-            {
-                self.learn(done.code.as_ref());
-            }
-            None => self.ask_capabilities().await?,
-        }
-        Ok(())
-    }
-
-    async fn finish_login(
-        &mut self,
-        tag: &str,
-        answer: Option<&str>,
-        told: &mut Option<Capabilities>,
-    ) -> Result<Completion, ImapError> {
-        loop {
-            match self.next(&BodySink::HashOnly).await? {
-                Response::Continue => {
-                    // `*` cancels an exchange that asks for more than was announced.
-                    let line = format!("{}\r\n", answer.unwrap_or("*"));
-                    self.wire.send(line.as_bytes()).await?;
-                    self.wire.flush().await?;
-                }
-                Response::Untagged(Untagged::Capability(words)) => {
-                    *told = Some(words.into_iter().collect());
-                }
-                Response::Untagged(_) => {}
-                response @ Response::Tagged { .. } => {
-                    if let Some(done) = completion(response, tag) {
-                        return Ok(done);
-                    }
-                }
-            }
-        }
     }
 
     /// A fresh tag.

@@ -55,6 +55,18 @@ impl Wire {
         &self.address
     }
 
+    /// Takes the stream out with what was read ahead, to put another layer on it.
+    pub(super) fn take_stream(&mut self) -> (Box<dyn Stream>, BytesMut) {
+        let nothing: Box<dyn Stream> = Box::new(tokio::io::empty());
+        let stream = std::mem::replace(&mut self.stream, nothing);
+        (stream, std::mem::take(&mut self.input))
+    }
+
+    /// Puts a stream back.
+    pub(super) fn put_stream(&mut self, stream: Box<dyn Stream>) {
+        self.stream = stream;
+    }
+
     /// The deadlines in use.
     pub fn timeouts(&self) -> Timeouts {
         self.timeouts

@@ -10,7 +10,9 @@ use super::state::JournalState;
 use crate::error::MigrationError;
 
 const MAGIC: &[u8; 8] = b"MELOUVMJ";
-const FORMAT: u16 = 1;
+/// 2 added records; all of 1 are read as they were.
+const FORMAT: u16 = 2;
+const OLDEST: u16 = 1;
 /// Bytes after which the journal is put on disk. What a crash of the machine takes away is found
 /// again by hash, so this bounds work, not safety.
 const UNSYNCED: u64 = 1 << 20;
@@ -158,7 +160,7 @@ fn load(file: &mut File, path: &Path, state: &mut JournalState) -> Result<u64, M
         return Err(failed(source));
     }
     let found = u16::from_le_bytes([header[8], header[9]]);
-    if found != FORMAT {
+    if !(OLDEST..=FORMAT).contains(&found) {
         return Err(MigrationError::JournalFormat {
             path: path.to_owned(),
             found,

@@ -77,4 +77,11 @@ pub enum Record {
     Opened,
     /// The writer ended in order.
     Closed,
+    /// The server's own identity for a folder.
+    Identity(FolderId, String),
+    /// The folder has another path at the source; its name at the target stays.
+    Renamed(FolderId, FolderPath),
+    /// These messages were deleted at the source after they had been carried over; they stay at
+    /// the target.
+    Gone(FolderId, Vec<Uid>),
 }

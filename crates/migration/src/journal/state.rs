@@ -18,6 +18,10 @@ pub struct FolderState {
     pub verified: Uid,
     /// Every message of the target's folder up to this UID is accounted for.
     pub floor: Uid,
+    /// The source server's own identity for it.
+    pub identity: Option<String>,
+    /// Source UIDs of items that are no longer at the source.
+    pub gone: HashSet<Uid>,
 }
 
 /// An account's state.
@@ -104,9 +108,32 @@ impl JournalState {
             Record::Subscribed(path) => {
                 self.subscribed.insert(path);
             }
+            Record::Identity(id, identity) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.identity = Some(identity);
+                }
+            }
+            Record::Renamed(id, path) => self.rename(id, path),
+            Record::Gone(id, uids) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.gone.extend(uids);
+                }
+            }
             Record::Opened => self.interrupted = true,
             Record::Closed => self.interrupted = false,
         }
+    }
+
+    fn rename(&mut self, id: FolderId, path: FolderPath) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let old = std::mem::replace(&mut folder.record.path, path.clone());
+        // Where two folders swapped their names, the other one has the old path by now.
+        if self.current.get(&old) == Some(&id) {
+            self.current.remove(&old);
+        }
+        self.current.insert(path, id);
     }
 
     fn shared(&mut self, flags: FlagSet) -> FlagSet {
@@ -126,7 +153,36 @@ impl JournalState {
             complete: None,
             verified: 0,
             floor: 0,
+            identity: None,
+            gone: HashSet::new(),
         };
         self.folders.insert(state.record.id, state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_may_swap_their_names() {
+        let path = |name: &str| FolderPath(vec![name.to_owned()]);
+        let mut state = JournalState::default();
+        for (id, name) in [(0, "A"), (1, "B")] {
+            state.apply(Record::Folder(FolderRecord {
+                id,
+                path: path(name),
+                source_validity: id,
+                target_name: name.to_owned(),
+                target_validity: 1,
+            }));
+        }
+        state.apply(Record::Renamed(0, path("B")));
+        state.apply(Record::Renamed(1, path("A")));
+        let at = |name: &str| state.folder(&path(name)).map(|folder| folder.record.id);
+        assert_eq!((at("A"), at("B")), (Some(1), Some(0)));
+        assert_eq!(state.folders().count(), 2);
+        state.apply(Record::Renamed(1, path("C")));
+        assert!(state.folder(&path("A")).is_none());
     }
 }

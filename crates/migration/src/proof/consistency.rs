@@ -160,6 +160,7 @@ mod tests {
             vanished_messages: 0,
             folders: vec![folder],
             exceptions: Vec::new(),
+            notes: Vec::new(),
         };
         Report {
             format: FORMAT.into(),

@@ -14,7 +14,7 @@ use crate::account::Origin;
 use crate::context::Context;
 use crate::error::EndpointError;
 use crate::journal::Watermark;
-use crate::model::{FlagSet, FolderPath, InternalDate, Uid};
+use crate::model::{FlagSet, FolderPath, InternalDate, Role, Uid};
 use crate::payload::Payload;
 
 /// What a survey may skip, since the journal has it already.
@@ -43,8 +43,14 @@ pub enum Entries {
     All(Vec<Entry>),
 }
 
+impl Default for Entries {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
 /// One folder of a source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SourceFolder {
     /// Its path.
     pub path: FolderPath,
@@ -60,6 +66,12 @@ pub struct SourceFolder {
     pub entries: Entries,
     /// Why it cannot be read, if so.
     pub unreadable: Option<String>,
+    /// What it is for.
+    pub role: Option<Role>,
+    /// The server's own identity for it, which a new name does not change.
+    pub identity: Option<String>,
+    /// Ranges of UIDs that the server tells to be gone since the journalled state.
+    pub gone: Vec<(Uid, Uid)>,
 }
 
 /// Messages to read from one folder.
@@ -122,6 +134,11 @@ pub trait Source: Send {
         known: &'a dyn Known,
     ) -> BoxFuture<'a, Result<Vec<SourceFolder>, EndpointError>>;
 
+    /// Folders that the last survey saw but that belong to others or to all: they are left alone.
+    fn left_alone(&self) -> Vec<FolderPath> {
+        Vec::new()
+    }
+
     /// Reads messages, folder after folder, into a bounded channel. Ends early, without error,
     /// when nobody listens any more.
     fn read(
@@ -134,12 +151,12 @@ pub trait Source: Send {
 /// Prepares a source; nothing is opened before it is needed.
 pub fn open(origin: &Origin, context: &Context) -> Result<Box<dyn Source>, EndpointError> {
     match origin {
-        Origin::Imap(endpoint) => Ok(Box::new(imap::ImapSource::new(
-            endpoint.clone(),
-            context.timeouts,
-            context.backoff,
-            Arc::clone(&context.room),
-        ))),
+        Origin::Imap(endpoint) => {
+            let room = Arc::clone(&context.room);
+            let (timeouts, backoff) = (context.timeouts, context.backoff);
+            let source = imap::ImapSource::new(endpoint.clone(), timeouts, backoff, room);
+            Ok(Box::new(source.limited(Arc::clone(&context.gate))))
+        }
         Origin::Files(files) => {
             let archive = file::archive(files).ok_or_else(|| EndpointError::Unsupported {
                 url: files.url().to_owned(),

@@ -10,7 +10,7 @@ use crate::account::Destination;
 use crate::context::Context;
 use crate::error::EndpointError;
 use crate::matcher::Held;
-use crate::model::{FlagSet, FolderPath, Uid};
+use crate::model::{FlagSet, FolderPath, Role, Uid};
 use crate::source::Item;
 
 /// A folder at the target.
@@ -27,7 +27,7 @@ pub struct TargetFolder {
 }
 
 /// A folder that the target must have.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Default, Clone, PartialEq, Eq, Debug)]
 pub struct WantedFolder {
     /// Its path at the source.
     pub path: FolderPath,
@@ -35,6 +35,9 @@ pub struct WantedFolder {
     pub name: Option<String>,
     /// Whether to subscribe to it.
     pub subscribe: bool,
+    /// What it is for: a target that has a folder for that may give it instead of one by the
+    /// path's name.
+    pub role: Option<Role>,
 }
 
 /// A batch's answer.
@@ -64,6 +67,10 @@ pub struct FlagChange {
 
 /// A kind of target.
 pub trait Target: Send {
+    /// Names of folders that earlier runs filled from other folders of the source: no wanted
+    /// folder without a name of its own may get one of them.
+    fn reserve(&mut self, _names: Vec<String>) {}
+
     /// Makes the wanted folders exist; the answer is in the same order. An inner error concerns
     /// one folder.
     fn prepare<'a>(

@@ -12,7 +12,10 @@ use melouvert_migration::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::proof::{document::Document, words, write_files};
+use super::{
+    limits,
+    proof::{document::Document, words, write_files},
+};
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
@@ -87,6 +90,8 @@ pub const FRENCH: &[French] = &[
         "verify_all",
         "Tout relire, même ce qui l'a déjà été",
     ),
+    arg("migrate copy", "limit_rate", limits::RATE),
+    arg("migrate copy", "max_connections", limits::CONNECTIONS),
 ];
 
 /// Copy mailboxes from one IMAP server to another, without any cluster
@@ -127,6 +132,8 @@ pub struct Args {
     /// Read everything back, even what was before
     #[arg(long)]
     verify_all: bool,
+    #[command(flatten)]
+    limits: limits::LimitArgs,
 }
 
 impl Args {
@@ -148,6 +155,7 @@ impl Args {
             },
             fail_fast: self.fail_fast,
             max_errors: self.max_errors,
+            limits: self.limits.limits(),
             ..Options::default()
         };
         let report = self.copy(accounts, &options, context).await;

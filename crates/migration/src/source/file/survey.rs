@@ -196,6 +196,7 @@ impl Survey {
                 subscribed: folder.subscribed,
                 entries: Entries::All(folder.items.iter().map(Known::entry).collect()),
                 unreadable: None,
+                ..SourceFolder::default()
             })
             .collect();
         folders.sort_by(|a, b| {

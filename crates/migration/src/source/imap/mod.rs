@@ -17,7 +17,9 @@ use super::{Delivery, FolderWork, Known, Source, SourceFolder};
 use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
-use crate::imap::{ImapError, Session, Timeouts, connect};
+use crate::imap::{Compressing, Credentials, ImapError, Session, Timeouts, connect};
+use crate::limits::{Gate, Limits};
+use crate::model::FolderPath;
 use crate::payload::Room;
 
 /// Connects and logs in, with bounded retries.
@@ -25,14 +27,11 @@ pub(crate) async fn open(
     endpoint: &Endpoint,
     timeouts: Timeouts,
     backoff: Backoff,
+    gate: &Arc<Gate>,
 ) -> Result<Session, ImapError> {
     let mut attempt = 0;
     loop {
-        let opened = async {
-            let wire = connect(&endpoint.host, endpoint.port, &endpoint.security, timeouts).await?;
-            Session::open(wire, &endpoint.user, &endpoint.password).await
-        };
-        match opened.await {
+        match open_once(endpoint, timeouts, gate).await {
             Ok(session) => return Ok(session),
             Err(error) if error.is_transient() && attempt + 1 < backoff.tries => {
                 tracing::warn!(endpoint = endpoint.url, attempt, %error, "connection_retry");
@@ -44,13 +43,42 @@ pub(crate) async fn open(
     }
 }
 
+async fn open_once(
+    endpoint: &Endpoint,
+    timeouts: Timeouts,
+    gate: &Arc<Gate>,
+) -> Result<Session, ImapError> {
+    let (host, port, security) = (&endpoint.host, endpoint.port, &endpoint.security);
+    let pass = gate.enter(host).await;
+    let wire = connect(host, port, security, timeouts, pass).await?;
+    let who = Credentials {
+        host,
+        port,
+        user: &endpoint.user,
+        password: &endpoint.password,
+        login: &endpoint.login,
+    };
+    let mut session = Session::open(wire, security, &who).await?;
+    let compress = match endpoint.compress {
+        Compressing::Always => true,
+        Compressing::Never => false,
+        Compressing::Auto => gate.gains_by_deflate(host, session.round_trip()),
+    };
+    if compress {
+        session.compress().await?;
+    }
+    Ok(session)
+}
+
 /// An IMAP source.
 pub struct ImapSource {
     endpoint: Endpoint,
     timeouts: Timeouts,
     backoff: Backoff,
     room: Arc<Room>,
+    gate: Arc<Gate>,
     session: Option<Session>,
+    left_alone: Vec<FolderPath>,
 }
 
 impl ImapSource {
@@ -61,13 +89,23 @@ impl ImapSource {
             timeouts,
             backoff,
             room,
+            gate: Gate::new(Limits::default()),
             session: None,
+            left_alone: Vec::new(),
         }
+    }
+
+    /// Shares a run's limits.
+    #[must_use]
+    pub fn limited(mut self, gate: Arc<Gate>) -> Self {
+        self.gate = gate;
+        self
     }
 
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
         if self.session.is_none() {
-            self.session = Some(open(&self.endpoint, self.timeouts, self.backoff).await?);
+            self.session =
+                Some(open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?);
         }
         // The branch above has just filled it.
         self.session.as_mut().ok_or_else(|| ImapError::Closed {
@@ -87,7 +125,10 @@ impl Source for ImapSource {
             loop {
                 let session = self.session().await?;
                 match survey::survey(session, known).await {
-                    Ok(folders) => return Ok(folders),
+                    Ok(found) => {
+                        self.left_alone = found.left_alone;
+                        return Ok(found.folders);
+                    }
                     Err(error) if error.is_transient() && attempt + 1 < self.backoff.tries => {
                         tracing::warn!(attempt, %error, "survey_retry");
                         self.session = None;
@@ -99,6 +140,10 @@ impl Source for ImapSource {
             }
         }
         .boxed()
+    }
+
+    fn left_alone(&self) -> Vec<FolderPath> {
+        self.left_alone.clone()
     }
 
     fn read(

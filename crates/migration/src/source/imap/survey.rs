@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::imap::{ImapError, ListItem, Response, Session, Status, StatusItem, Untagged, quote};
+use crate::imap::{
+    Completion, ImapError, ListItem, Namespaces, Response, Session, Status, StatusItem, Untagged,
+    quote,
+};
 use crate::journal::Watermark;
 use crate::mapping::NameStyle;
-use crate::model::FolderPath;
+use crate::model::{FolderPath, Role, Uid};
 use crate::payload::BodySink;
 use crate::source::{Entries, Entry, Known, SourceFolder};
 
@@ -13,9 +16,14 @@ use crate::source::{Entries, Entry, Known, SourceFolder};
 const WINDOW: usize = 32;
 
 /// A server's folders as its LIST tells them.
+#[derive(Default)]
 pub(crate) struct Listing {
     pub(crate) style: NameStyle,
     pub(crate) folders: Vec<ListItem>,
+    /// Folders of other users or of all.
+    pub(crate) foreign: Vec<ListItem>,
+    /// Folders whose names no command can carry.
+    pub(crate) unusable: Vec<ListItem>,
     pub(crate) subscribed: HashSet<String>,
     pub(crate) states: HashMap<String, StatusItem>,
 }
@@ -61,27 +69,33 @@ pub(crate) async fn pipeline(
 }
 
 /// STATUS items that this server knows.
-fn status_items(session: &Session) -> &'static str {
-    if session.capabilities().has("CONDSTORE") || session.capabilities().has("QRESYNC") {
-        "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
-    } else {
-        "(MESSAGES UIDNEXT UIDVALIDITY)"
+fn status_items(session: &Session) -> String {
+    let has = |name| session.capabilities().has(name);
+    let mut items = "(MESSAGES UIDNEXT UIDVALIDITY".to_owned();
+    if has("CONDSTORE") || has("QRESYNC") {
+        items.push_str(" HIGHESTMODSEQ");
     }
+    if has("OBJECTID") {
+        items.push_str(" MAILBOXID");
+    }
+    items.push(')');
+    items
 }
 
-/// Lists folders with their state.
-pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
+/// The LIST commands that tell folders, subscriptions, uses and, where it can be, states.
+fn list_commands(session: &Session, items: &str) -> (Vec<String>, bool) {
     let has = |name| session.capabilities().has(name);
-    let items = status_items(session);
-    let extended = has("LIST-EXTENDED");
-    let with_status = extended && has("LIST-STATUS");
     let mut commands = Vec::new();
-    if with_status {
-        commands.push(format!(
-            "LIST \"\" \"*\" RETURN (SUBSCRIBED STATUS {items})"
-        ));
-    } else if extended {
-        commands.push("LIST \"\" \"*\" RETURN (SUBSCRIBED)".to_owned());
+    let with_status = has("LIST-EXTENDED") && has("LIST-STATUS");
+    if has("LIST-EXTENDED") {
+        let mut told = vec!["SUBSCRIBED".to_owned()];
+        if has("SPECIAL-USE") {
+            told.push("SPECIAL-USE".to_owned());
+        }
+        if with_status {
+            told.push(format!("STATUS {items}"));
+        }
+        commands.push(format!("LIST \"\" \"*\" RETURN ({})", told.join(" ")));
     } else {
         commands.push("LIST \"\" \"*\"".to_owned());
         commands.push("LSUB \"\" \"*\"".to_owned());
@@ -89,10 +103,22 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
     if has("NAMESPACE") {
         commands.push("NAMESPACE".to_owned());
     }
+    (commands, with_status)
+}
+
+fn is(item: &ListItem, attribute: &str) -> bool {
+    let mut attributes = item.attributes.iter();
+    attributes.any(|found| found.eq_ignore_ascii_case(attribute))
+}
+
+/// Lists folders with their state.
+pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
+    let items = status_items(session);
+    let (commands, with_status) = list_commands(session, &items);
     let mut folders = Vec::new();
     let mut subscribed = HashSet::new();
     let mut states = HashMap::new();
-    let mut style = NameStyle::default();
+    let mut spaces = Namespaces::default();
     let ended = pipeline(session, &commands, |_, untagged| match untagged {
         Untagged::List(item) if item.lsub => {
             subscribed.insert(item.name);
@@ -101,78 +127,141 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
         Untagged::MailboxStatus(state) => {
             states.insert(state.name.clone(), state);
         }
-        Untagged::Namespace(Some((prefix, separator))) => style = NameStyle { separator, prefix },
+        Untagged::Namespace(found) => spaces = found,
         _ => {}
     })
     .await?;
     if ended[0].status != Status::Ok {
         return Err(session.refused("LIST", &ended[0]));
     }
-    let is = |item: &ListItem, attribute: &str| {
-        item.attributes
-            .iter()
-            .any(|found| found.eq_ignore_ascii_case(attribute))
-    };
     subscribed.extend(
         folders
             .iter()
             .filter(|f| is(f, "\\Subscribed"))
             .map(|f| f.name.clone()),
     );
+    let own = spaces.personal.first();
+    let mut style = own.map_or_else(NameStyle::default, |space| NameStyle {
+        separator: space.separator,
+        prefix: space.prefix.clone(),
+    });
     if style.separator.is_none() {
         style.separator = folders.iter().find_map(|folder| folder.separator);
     }
     folders.retain(|folder| !is(folder, "\\Noselect") && !is(folder, "\\NonExistent"));
+    // Some servers tell a folder once per namespace.
+    let mut met = HashSet::new();
+    folders.retain(|folder| met.insert(folder.name.clone()));
+    let (own, foreign): (Vec<_>, Vec<_>) = folders
+        .into_iter()
+        .partition(|folder| spaces.is_own(&folder.name));
+    // A name with a line break would end our command and begin another.
+    let (unusable, folders): (Vec<_>, Vec<_>) = own
+        .into_iter()
+        .partition(|folder| folder.name.contains(['\r', '\n', '\0']));
     if !with_status {
-        let commands: Vec<String> = folders
-            .iter()
-            .map(|folder| format!("STATUS {} {items}", quote(&folder.name)))
-            .collect();
-        pipeline(session, &commands, |index, untagged| {
-            if let Untagged::MailboxStatus(state) = untagged {
-                // A server may write the name in another way than LIST did.
-                let known = folders.iter().any(|folder| folder.name == state.name);
-                let name = if known {
-                    state.name.clone()
-                } else {
-                    folders[index].name.clone()
-                };
-                states.insert(name, state);
-            }
-        })
-        .await?;
+        ask_states(session, &folders, &items, &mut states).await?;
     }
     Ok(Listing {
         style,
         folders,
+        foreign,
+        unusable,
         subscribed,
         states,
     })
 }
 
-/// Lists folders, then the messages of those that the journal does not cover.
-pub(super) async fn survey(
+/// Asks each folder's state.
+async fn ask_states(
     session: &mut Session,
-    known: &dyn Known,
-) -> Result<Vec<SourceFolder>, ImapError> {
+    folders: &[ListItem],
+    items: &str,
+    states: &mut HashMap<String, StatusItem>,
+) -> Result<(), ImapError> {
+    let names: HashSet<&str> = folders.iter().map(|folder| folder.name.as_str()).collect();
+    let commands: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("STATUS {} {items}", quote(&folder.name)))
+        .collect();
+    pipeline(session, &commands, |index, untagged| {
+        if let Untagged::MailboxStatus(state) = untagged {
+            // A server may write the name in another way than LIST did.
+            let name = if names.contains(state.name.as_str()) {
+                state.name.clone()
+            } else {
+                folders[index].name.clone()
+            };
+            states.insert(name, state);
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// What a survey found.
+pub(super) struct Survey {
+    pub(super) folders: Vec<SourceFolder>,
+    pub(super) left_alone: Vec<FolderPath>,
+}
+
+/// How the server tells what changed.
+#[derive(Clone, Copy)]
+struct Delta {
+    condstore: bool,
+    qresync: bool,
+}
+
+/// Lists folders, then the messages of those that the journal does not cover.
+pub(super) async fn survey(session: &mut Session, known: &dyn Known) -> Result<Survey, ImapError> {
     let listing = list(session).await?;
-    let condstore = session.capabilities().has("CONDSTORE");
+    let has = |name| session.capabilities().has(name);
+    let mut delta = Delta {
+        condstore: has("CONDSTORE") || has("QRESYNC"),
+        qresync: has("QRESYNC"),
+    };
+    let since = |item: &ListItem| known.complete(&listing.style.read(&item.name)).is_some();
+    if delta.qresync && listing.folders.iter().any(since) {
+        let enabled = session.run("ENABLE QRESYNC", |_| {}).await?;
+        delta.qresync = enabled.status == Status::Ok;
+    }
     let mut folders = Vec::new();
     let mut scans = Vec::new();
     for item in &listing.folders {
-        let (folder, scan) = plan_scan(item, &listing, known, condstore);
+        let (folder, scan) = plan_scan(item, &listing, known, delta);
         if let Some(fetch) = scan {
             scans.push((folders.len(), fetch));
         }
         folders.push(folder);
     }
+    scan(session, &scans, &mut folders).await?;
+    folders.extend(listing.unusable.iter().map(|item| SourceFolder {
+        path: listing.style.read(&item.name),
+        unreadable: Some("its name holds a line break or NUL".to_owned()),
+        ..SourceFolder::default()
+    }));
+    let read = |item: &ListItem| listing.style.read(&item.name);
+    Ok(Survey {
+        left_alone: listing.foreign.iter().map(read).collect(),
+        folders,
+    })
+}
+
+/// Lists messages: `scans` says which folder is asked what.
+async fn scan(
+    session: &mut Session,
+    scans: &[(usize, String)],
+    folders: &mut [SourceFolder],
+) -> Result<(), ImapError> {
     let mut commands = Vec::new();
-    for (index, fetch) in &scans {
+    for (index, fetch) in scans {
         commands.push(format!("EXAMINE {}", quote(&folders[*index].name)));
         commands.push(fetch.clone());
     }
     let mut found: HashMap<usize, Vec<Entry>> = HashMap::new();
     let mut validity = HashMap::new();
+    let mut gone: HashMap<usize, Vec<(Uid, Uid)>> = HashMap::new();
+    let mut empty = HashSet::new();
     let ended = pipeline(session, &commands, |command, untagged| {
         let (index, _) = scans[command / 2];
         match untagged {
@@ -181,6 +270,10 @@ pub(super) async fn survey(
                     found.entry(index).or_default().push(Entry { uid, flags });
                 }
             }
+            Untagged::Exists(0) => {
+                empty.insert(index);
+            }
+            Untagged::Vanished(ranges) => gone.entry(index).or_default().extend(ranges),
             Untagged::Status {
                 code: Some(code), ..
             } if code.name == "UIDVALIDITY" => {
@@ -193,7 +286,10 @@ pub(super) async fn survey(
     for (place, (index, fetch)) in scans.iter().enumerate() {
         let folder = &mut folders[*index];
         let ends = [&ended[place * 2], &ended[place * 2 + 1]];
-        if let Some(bad) = ends.into_iter().find(|end| end.status != Status::Ok) {
+        // Some servers refuse `1:*` where there is nothing.
+        let refused = |end: &&Completion| end.status != Status::Ok;
+        let nothing = empty.contains(index) && ends[0].status == Status::Ok;
+        if let Some(bad) = ends.into_iter().find(refused).filter(|_| !nothing) {
             folder.unreadable = Some(bad.text.clone());
         }
         if let Some(told) = validity.get(index) {
@@ -202,6 +298,7 @@ pub(super) async fn survey(
         let mut entries = found.remove(index).unwrap_or_default();
         entries.sort_unstable_by_key(|entry| entry.uid);
         entries.dedup_by_key(|entry| entry.uid);
+        folder.gone = gone.remove(index).unwrap_or_default();
         let partial = fetch.contains("CHANGEDSINCE");
         folder.entries = if partial {
             Entries::Changed(entries)
@@ -209,37 +306,37 @@ pub(super) async fn survey(
             Entries::All(entries)
         };
     }
-    Ok(folders)
+    Ok(())
 }
 
 fn plan_scan(
     item: &ListItem,
     listing: &Listing,
     known: &dyn Known,
-    condstore: bool,
+    delta: Delta,
 ) -> (SourceFolder, Option<String>) {
-    let path: FolderPath = listing.style.read(&item.name);
     let mut folder = SourceFolder {
+        path: listing.style.read(&item.name),
         name: item.name.clone(),
-        validity: 0,
-        watermark: Watermark::default(),
         subscribed: listing.subscribed.contains(&item.name),
-        entries: Entries::All(Vec::new()),
-        unreadable: None,
-        path,
+        role: Role::among(item.attributes.iter().map(String::as_str)),
+        ..SourceFolder::default()
     };
     let Some(state) = listing.states.get(&item.name) else {
         folder.unreadable = Some("the server tells no STATUS for it".to_owned());
         return (folder, None);
     };
     folder.validity = state.uid_validity;
+    folder.identity.clone_from(&state.mailbox_id);
     folder.watermark = Watermark {
         uid_next: state.uid_next,
         messages: state.messages,
         highest_modseq: state.highest_modseq,
     };
     let full = Some("UID FETCH 1:* (FLAGS)".to_owned());
-    if state.messages == 0 {
+    // An empty folder that never held anything needs no look. One that did is looked at: a STATUS
+    // that lies must not lose mail.
+    if state.messages == 0 && state.uid_next == 1 {
         return (folder, None);
     }
     match known.complete(&folder.path) {
@@ -248,9 +345,10 @@ fn plan_scan(
                 folder.entries = Entries::Unchanged;
                 return (folder, None);
             }
-            if condstore && mark.highest_modseq > 0 {
+            if delta.condstore && mark.highest_modseq > 0 {
                 let since = mark.highest_modseq;
-                let fetch = format!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since})");
+                let vanished = if delta.qresync { " VANISHED" } else { "" };
+                let fetch = format!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since}{vanished})");
                 return (folder, Some(fetch));
             }
             (folder, full)

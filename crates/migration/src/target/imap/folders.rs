@@ -1,82 +1,96 @@
 //! Folders at an IMAP target: created when absent, subscribed when the source's are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::super::{TargetFolder, WantedFolder};
-use crate::imap::{ImapError, Session, Status, StatusItem, Untagged, quote};
+use super::names::{choose_names, tamed};
+use crate::imap::{ImapError, Session, Status, StatusItem, Untagged, quote, said};
 use crate::source::imap::{Listing, list, pipeline};
 
 const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
 
-/// Makes the wanted folders exist.
+/// Makes the wanted folders exist; `reserved` names belong to folders that are not wanted now.
 pub(super) async fn prepare(
     session: &mut Session,
     wanted: &[WantedFolder],
+    reserved: &HashSet<String>,
 ) -> Result<Vec<Result<TargetFolder, String>>, ImapError> {
-    let listing = list(session).await?;
-    let names = choose_names(&listing, wanted);
-    let mut commands = Vec::new();
-    for (folder, name) in wanted.iter().zip(&names) {
-        if !listing.states.contains_key(name) {
-            commands.push(format!("CREATE {}", quote(name)));
-            commands.push(format!("STATUS {} {ITEMS}", quote(name)));
-        }
-        if folder.subscribe && !listing.subscribed.contains(name) {
-            commands.push(format!("SUBSCRIBE {}", quote(name)));
+    let mut listing = list(session).await?;
+    let mut taken = reserved.clone();
+    let mut names = choose_names(&listing, wanted, &mut taken);
+    let mut refusals = make(session, &mut listing, wanted, &names).await?;
+    // A server that refuses a name may take it without its rarer characters.
+    let mut again = false;
+    for (folder, name) in wanted.iter().zip(&mut names) {
+        if folder.name.is_none() && refusals.contains_key(name) {
+            let tame = tamed(&folder.path);
+            if tame != folder.path {
+                *name = listing.style.write_apart(&tame, &mut taken);
+                again = true;
+            }
         }
     }
-    let mut states = listing.states;
+    if again {
+        refusals.extend(make(session, &mut listing, wanted, &names).await?);
+    }
+    let answer = |name: &String| match listing.states.get(name) {
+        Some(state) => Ok(target_folder(name, state)),
+        None => Err(refusals
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| "no STATUS".to_owned())),
+    };
+    Ok(names.iter().map(answer).collect())
+}
+
+/// Creates and subscribes what is missing; returns the server's words for each name refused.
+async fn make(
+    session: &mut Session,
+    listing: &mut Listing,
+    wanted: &[WantedFolder],
+    names: &[String],
+) -> Result<HashMap<String, String>, ImapError> {
+    // Each command with the folder it is about.
+    let mut commands = Vec::new();
+    let mut about = Vec::new();
+    for (index, (folder, name)) in wanted.iter().zip(names).enumerate() {
+        let mut add = |command: String| {
+            commands.push(command);
+            about.push(index);
+        };
+        if !listing.states.contains_key(name) {
+            add(format!("CREATE {}", quote(name)));
+            add(format!("STATUS {} {ITEMS}", quote(name)));
+        }
+        if folder.subscribe && listing.subscribed.insert(name.clone()) {
+            add(format!("SUBSCRIBE {}", quote(name)));
+        }
+    }
+    let known: HashSet<&String> = names.iter().collect();
     let ended = pipeline(session, &commands, |index, untagged| {
         if let Untagged::MailboxStatus(state) = untagged {
-            // A server may write the name in another way than the command did.
-            let name = names.iter().find(|name| **name == state.name).or_else(|| {
-                let of = |name: &&String| {
-                    commands[index].starts_with(&format!("STATUS {} ", quote(name)))
-                };
-                names.iter().find(of)
-            });
-            if let Some(name) = name {
-                states.insert(name.clone(), state);
-            }
+            // A server may write the name in another way than the command did, and may answer
+            // before the command's turn is over.
+            let asked = &names[about[index]];
+            let name = if state.name == *asked || !known.contains(&state.name) {
+                asked.clone()
+            } else {
+                state.name.clone()
+            };
+            listing.states.insert(name, state);
         }
     })
     .await?;
-    let refusals: std::collections::HashMap<&str, String> = commands
+    let create = commands
         .iter()
+        .map(|command| command.starts_with("CREATE "));
+    Ok(create
+        .zip(&about)
         .zip(&ended)
-        .filter(|(_, end)| end.status != Status::Ok)
-        .map(|(command, end)| (command.as_str(), crate::imap::said(end)))
-        .collect();
-    Ok(names
-        .iter()
-        .map(|name| {
-            states
-                .get(name)
-                .map(|state| target_folder(name, state))
-                .ok_or_else(|| {
-                    let create = format!("CREATE {}", quote(name));
-                    refusals
-                        .get(create.as_str())
-                        .cloned()
-                        .unwrap_or_else(|| "no STATUS".to_owned())
-                })
-        })
+        .filter(|((create, _), end)| *create && end.status != Status::Ok)
+        .map(|((_, index), end)| (names[*index].clone(), said(end)))
+        .filter(|(name, _)| !listing.states.contains_key(name))
         .collect())
-}
-
-fn choose_names(listing: &Listing, wanted: &[WantedFolder]) -> Vec<String> {
-    let mut taken: HashSet<String> = wanted
-        .iter()
-        .filter_map(|folder| folder.name.as_ref())
-        .map(|n| n.to_lowercase())
-        .collect();
-    wanted
-        .iter()
-        .map(|folder| match &folder.name {
-            Some(name) => name.clone(),
-            None => listing.style.write_apart(&folder.path, &mut taken),
-        })
-        .collect()
 }
 
 fn target_folder(name: &str, state: &StatusItem) -> TargetFolder {

@@ -2,8 +2,10 @@
 
 mod append;
 mod folders;
+mod names;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -13,6 +15,7 @@ use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
 use crate::imap::{Completion, ImapError, Response, Session, Status, Timeouts, Untagged, quote};
+use crate::limits::{Gate, Limits};
 use crate::matcher::Held;
 use crate::model::Uid;
 use crate::payload::BodySink;
@@ -47,8 +50,11 @@ pub struct ImapTarget {
     endpoint: Endpoint,
     timeouts: Timeouts,
     backoff: Backoff,
+    gate: Arc<Gate>,
     session: Option<Session>,
     in_flight: VecDeque<Flight>,
+    /// Names, in lower case, of folders that other parts of the source were copied to.
+    reserved: HashSet<String>,
 }
 
 struct Flight {
@@ -65,15 +71,18 @@ impl ImapTarget {
             endpoint,
             timeouts,
             backoff,
+            gate: Gate::new(Limits::default()),
             session: None,
             in_flight: VecDeque::new(),
+            reserved: HashSet::new(),
         }
     }
 
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
         if self.session.is_none() {
             self.in_flight.clear();
-            self.session = Some(open(&self.endpoint, self.timeouts, self.backoff).await?);
+            self.session =
+                Some(open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?);
         }
         self.session.as_mut().ok_or_else(|| ImapError::Closed {
             address: self.endpoint.url.clone(),
@@ -91,7 +100,8 @@ impl ImapTarget {
         &mut self,
         wanted: &[WantedFolder],
     ) -> Result<Vec<Result<TargetFolder, String>>, ImapError> {
-        folders::prepare(self.session().await?, wanted).await
+        let reserved = self.reserved.clone();
+        folders::prepare(self.session().await?, wanted, &reserved).await
     }
 
     async fn state_of(&mut self, name: &str) -> Result<TargetFolder, ImapError> {
@@ -227,6 +237,11 @@ impl ImapTarget {
 }
 
 impl Target for ImapTarget {
+    fn reserve(&mut self, names: Vec<String>) {
+        let lower = names.into_iter().map(|name| name.to_lowercase());
+        self.reserved = lower.collect();
+    }
+
     fn prepare<'a>(
         &'a mut self,
         wanted: &'a [WantedFolder],

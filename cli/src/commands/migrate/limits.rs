@@ -1,0 +1,54 @@
+//! What a copy spares the old server: options of `migrate copy` and of the Job's worker.
+
+use bytesize::ByteSize;
+use melouvert_migration::Limits;
+
+/// French help of `--limit-rate`.
+pub const RATE: &str =
+    "Octets par seconde lus chez toutes les sources ensemble, p. ex. 5MB ou 512KiB";
+/// French help of `--max-connections`.
+pub const CONNECTIONS: &str = "Connexions simultanées à un même ancien serveur";
+
+/// Options that spare the old server.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct LimitArgs {
+    /// Bytes per second read from all sources together, e.g. 5MB or 512KiB
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    limit_rate: Option<ByteSize>,
+    /// Connections to one old server at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    max_connections: Option<u16>,
+}
+
+impl LimitArgs {
+    /// The same as the engine takes them.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            bytes_per_second: self.limit_rate.map(|rate| rate.as_u64()),
+            max_connections_per_host: self.max_connections.map(usize::from),
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<ByteSize, String> {
+    let text = text.trim().trim_end_matches("/s");
+    match text.parse::<ByteSize>() {
+        Ok(rate) if rate.as_u64() >= 1024 => Ok(rate),
+        Ok(_) => Err("at least 1KiB per second".to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_sizes() {
+        assert_eq!(rate("5MB"), Ok(ByteSize::mb(5)));
+        assert_eq!(rate("512KiB/s"), Ok(ByteSize::kib(512)));
+        for bad in ["0", "12", "fast", ""] {
+            rate(bad).expect_err(bad);
+        }
+    }
+}
