@@ -10,11 +10,15 @@
 mod adaptor;
 mod crlf;
 mod deliver;
+pub mod eml;
+mod headers;
 mod inflate;
 mod look;
 pub mod maildir;
+pub mod mbox;
 mod numbers;
 mod survey;
+pub mod zipped;
 
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -132,15 +136,15 @@ impl ArchiveError {
 
 /// The archive that an origin names; it is not opened yet.
 pub(crate) fn archive(origin: &FileOrigin) -> Option<Box<dyn Archive>> {
-    match origin.kind {
-        FileKind::Maildir => Some(Box::new(maildir::Maildir::new(&origin.path))),
-        FileKind::Mbox(_)
-        | FileKind::Eml
-        | FileKind::Takeout
-        | FileKind::Pst
-        | FileKind::Ical
-        | FileKind::Vcard => None,
-    }
+    let path = &origin.path;
+    Some(match origin.kind {
+        FileKind::Maildir => Box::new(maildir::Maildir::new(path)),
+        FileKind::Mbox(dialect) => Box::new(mbox::Mbox::new(path, dialect)),
+        FileKind::Takeout => Box::new(mbox::Mbox::takeout(path)),
+        FileKind::Eml if zipped::is_zip(path) => Box::new(zipped::Zipped::new(path)),
+        FileKind::Eml => Box::new(eml::Eml::new(path)),
+        FileKind::Pst | FileKind::Ical | FileKind::Vcard => return None,
+    })
 }
 
 /// A stamp from what was hashed.

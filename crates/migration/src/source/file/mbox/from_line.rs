@@ -1,0 +1,104 @@
+//! The line that begins a message in an mbox: `From sender date`.
+
+use jiff::civil;
+use jiff::tz::Offset;
+
+use crate::model::InternalDate;
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// When the message arrived, as `Thu Nov 24 19:41:21 2026`, in UTC (RFC 4155) unless a zone such as
+/// `+0100` stands there; `None` when no date can be read.
+pub(super) fn date(line: &[u8]) -> Option<InternalDate> {
+    let text = std::str::from_utf8(line.get(5..)?).ok()?;
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    (0..words.len())
+        .rev()
+        .find_map(|place| read(&words[place..]))
+}
+
+/// Reads `Nov 24 19:41:21 2026`, with a zone before or behind the year.
+fn read(words: &[&str]) -> Option<InternalDate> {
+    let month = MONTHS
+        .iter()
+        .position(|known| words[0].eq_ignore_ascii_case(known))?;
+    let day: i8 = words.get(1)?.parse().ok()?;
+    let mut clock = words.get(2)?.splitn(3, ':');
+    let hour: i8 = clock.next()?.parse().ok()?;
+    let minute: i8 = clock.next()?.parse().ok()?;
+    let second: i8 = clock.next().map_or(Some(0), |text| text.parse().ok())?;
+    let mut year = None;
+    let mut offset = 0;
+    for word in words[3..].iter().take(3) {
+        if let Some(found) = zone(word) {
+            offset = found;
+        } else if word.len() == 4 && year.is_none() {
+            year = word.parse::<i16>().ok();
+        }
+    }
+    let month = i8::try_from(month + 1).ok()?;
+    let civil = civil::DateTime::new(year?, month, day, hour, minute, second.min(59), 0).ok()?;
+    let utc = Offset::UTC.to_timestamp(civil).ok()?.as_second();
+    Some(InternalDate {
+        unix: utc - i64::from(offset) * 60,
+        offset_minutes: offset,
+    })
+}
+
+fn zone(word: &str) -> Option<i16> {
+    let (sign, digits) = match word.as_bytes().first()? {
+        b'+' => (1, &word[1..]),
+        b'-' => (-1, &word[1..]),
+        _ => return None,
+    };
+    if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: i16 = digits.parse().ok()?;
+    Some(sign * (number / 100 * 60 + number % 100))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_as_programs_write_them() {
+        for (line, expected) in [
+            (
+                "From a@b Thu Nov 24 19:41:21 2026",
+                "24-Nov-2026 19:41:21 +0000",
+            ),
+            (
+                "From - Thu Nov  4 09:01:02 2026\r\n",
+                "04-Nov-2026 09:01:02 +0000",
+            ),
+            (
+                "From 17@xxx Mon Nov 24 19:41:21 +0000 2026\n",
+                "24-Nov-2026 19:41:21 +0000",
+            ),
+            (
+                "From a b c Mon Nov 24 19:41 2026 -0130",
+                "24-Nov-2026 19:41:00 -0130",
+            ),
+            (
+                "From \"May 1 x\"@b Mon Nov 24 19:41:21 CET 2026",
+                "24-Nov-2026 19:41:21 +0000",
+            ),
+        ] {
+            let found = date(line.as_bytes()).expect(line);
+            assert_eq!(found.to_imap(), expected, "{line}");
+        }
+        for line in [
+            "From ",
+            "From",
+            "From me to you",
+            "From May 32 10:00:00 2020",
+            "From Nov 1 1:2 20",
+        ] {
+            assert_eq!(date(line.as_bytes()), None, "{line}");
+        }
+    }
+}
