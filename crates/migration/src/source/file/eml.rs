@@ -59,6 +59,18 @@ pub(super) fn folder(levels: Vec<String>) -> FolderPath {
     inbox(FolderPath(levels))
 }
 
+/// Keeps the folders that hold no other: what only holds folders is no folder of mail, unless it
+/// holds messages too, which name it.
+pub(super) fn leaves(folders: &mut Vec<FolderPath>) {
+    folders.sort();
+    folders.dedup();
+    let parents: HashSet<Vec<String>> = folders
+        .iter()
+        .flat_map(|folder| (1..folder.0.len()).map(|count| folder.0[..count].to_vec()))
+        .collect();
+    folders.retain(|folder| !parents.contains(&folder.0));
+}
+
 /// Flags of a message that says nothing of them: it was kept, so it was read; one that was never
 /// sent is a draft.
 pub(super) fn flags(header: &[u8]) -> FlagSet {
@@ -240,7 +252,8 @@ impl Archive for Eml {
     }
 
     fn folders(&mut self) -> Result<Vec<(FolderPath, bool)>, ArchiveError> {
-        let folders = self.tree()?.folders;
+        let mut folders = self.tree()?.folders;
+        leaves(&mut folders);
         Ok(folders.into_iter().map(|folder| (folder, true)).collect())
     }
 
@@ -309,7 +322,8 @@ mod tests {
                 "Été||it is",
             ]
         );
-        assert_eq!(archive.folders().expect("folders").len(), 2);
+        let folders = archive.folders().expect("folders");
+        assert_eq!(folders.len(), 1, "Été is named by its message: {folders:?}");
         let before = archive.stamp().expect("stamp");
         std::fs::write(root.join("a.eml"), "more").expect("write");
         assert_ne!(archive.stamp().expect("stamp"), before);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
-use super::eml::{Kind, flags, folder};
+use super::eml::{Kind, flags, folder, leaves};
 use super::{Archive, ArchiveError, Found, Stamp, headers, short};
 use crate::model::FolderPath;
 
@@ -125,9 +125,10 @@ impl Archive for Zipped {
     }
 
     fn folders(&mut self) -> Result<Vec<(FolderPath, bool)>, ArchiveError> {
-        let (mut archive, size) = self.open()?;
-        let (_, folders) =
-            self.entries(&mut archive, &mut size.saturating_mul(GROWTH).max(ANYHOW))?;
+        let (mut archive, _) = self.open()?;
+        let mut left = u64::MAX;
+        let (_, mut folders) = self.entries(&mut archive, &mut left)?;
+        leaves(&mut folders);
         Ok(folders.into_iter().map(|folder| (folder, true)).collect())
     }
 
