@@ -18,17 +18,9 @@ fn kills() -> u32 {
 }
 
 fn copier(lab: &Lab) -> Command {
-    let binary = std::env::current_exe()
-        .ok()
-        .and_then(|test| {
-            test.parent()?
-                .parent()
-                .map(|target| target.join("examples/copy"))
-        })
-        .expect("cargo builds the example beside the tests");
     let csv = lab.directory.path().join("accounts.csv");
     std::fs::write(&csv, lab.csv_with(lab.source.port, lab.target.port)).expect("csv");
-    let mut command = Command::new(binary);
+    let mut command = Command::new(common::copier());
     command
         .args(["--allow-cleartext", "--jobs", "2", "--accounts"])
         .arg(csv);
@@ -52,7 +44,7 @@ fn random_kills_lose_and_double_nothing() {
         let ended = child.try_wait().expect("wait");
         if ended.is_some() {
             // Copied before the kill: forget a part, as if the disk had lost it, and go on.
-            damage_journals(&lab, &mut random);
+            common::damage_journals(&lab, &mut random);
             killed += 1;
             continue;
         }
@@ -64,17 +56,4 @@ fn random_kills_lose_and_double_nothing() {
     let report = std::fs::read_to_string(lab.directory.path().join("report.json"));
     assert!(status.success(), "{status}: {report:?}");
     lab.assert_alike();
-}
-
-/// Cuts each journal at a random place, or deletes it.
-fn damage_journals(lab: &Lab, random: &mut StdRng) {
-    for entry in std::fs::read_dir(lab.state()).expect("state") {
-        let journal = entry.expect("entry").path().join("journal");
-        if random.random_range(0..4) == 0 {
-            let _ = std::fs::remove_file(&journal);
-        } else if let Ok(file) = std::fs::OpenOptions::new().write(true).open(&journal) {
-            let length = file.metadata().expect("metadata").len();
-            file.set_len(random.random_range(0..=length)).expect("cut");
-        }
-    }
 }

@@ -2,11 +2,15 @@
 //!
 //! A target only ever gains messages, folders, flags and subscriptions.
 
+pub(crate) mod disk;
+pub mod export;
 pub mod imap;
+pub mod maildir;
+mod shelf;
 
 use futures::future::BoxFuture;
 
-use crate::account::Destination;
+use crate::account::{Destination, FileTargetKind};
 use crate::context::Context;
 use crate::error::EndpointError;
 use crate::matcher::Held;
@@ -121,6 +125,11 @@ pub trait Target: Send {
 
     /// Opens the connection anew; batches in flight are forgotten.
     fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>>;
+
+    /// Brings what summarises the target up to date, at the end of every run.
+    fn finish(&mut self) -> BoxFuture<'_, Result<(), EndpointError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// Prepares a target; nothing is opened before it is needed.
@@ -134,8 +143,9 @@ pub fn open(
             context.timeouts,
             context.backoff,
         ))),
-        Destination::Files(files) => Err(EndpointError::Unsupported {
-            url: files.url().to_owned(),
+        Destination::Files(files) => Ok(match files.kind {
+            FileTargetKind::Maildir => maildir::open(&files.path),
+            FileTargetKind::Export => export::open(&files.path),
         }),
     }
 }

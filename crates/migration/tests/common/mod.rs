@@ -202,6 +202,21 @@ pub fn assert_same_folders(old: &Mailbox, new: &Mailbox, user: &str) {
     }
 }
 
+/// The copying program, which cargo builds beside the tests: with a build folder of its own it is
+/// uplifted to the target folder (`cargo build --example copy` when only one test is run).
+pub fn copier() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let beside = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("cargo's folder");
+    let beside = beside.join("examples/copy");
+    if beside.exists() {
+        return beside;
+    }
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/examples/copy")
+}
+
 /// Options that fail fast enough for a test.
 pub fn test_options() -> Options {
     let mut options = Options {
@@ -216,4 +231,18 @@ pub fn test_options() -> Options {
 /// Ready for TLS, once per process.
 pub fn summary(report: &Report) -> String {
     serde_json::to_string_pretty(report).expect("a report is JSON")
+}
+
+/// Cuts each journal at a random place, or deletes it.
+pub fn damage_journals(lab: &Lab, random: &mut rand::rngs::StdRng) {
+    use rand::Rng;
+    for entry in std::fs::read_dir(lab.state()).expect("state") {
+        let journal = entry.expect("entry").path().join("journal");
+        if random.random_range(0..4) == 0 {
+            let _ = std::fs::remove_file(&journal);
+        } else if let Ok(file) = std::fs::OpenOptions::new().write(true).open(&journal) {
+            let length = file.metadata().expect("metadata").len();
+            file.set_len(random.random_range(0..=length)).expect("cut");
+        }
+    }
 }
