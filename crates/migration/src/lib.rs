@@ -7,10 +7,11 @@
 //!
 //! Rooms: [`account`] (who is copied from where to where), [`source`] and [`target`] (one file per
 //! kind), [`imap`] (the wire), [`journal`], [`matcher`], [`schedule`], [`engine`], [`verify`],
-//! [`proof`].
+//! [`proof`], [`collection`] (calendars and contacts).
 
 pub mod account;
 pub mod backoff;
+pub mod collection;
 pub mod context;
 pub mod engine;
 pub mod error;

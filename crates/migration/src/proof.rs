@@ -43,6 +43,10 @@ pub enum Reason {
     FlagsDiffer,
     /// The run was stopped before this message's turn.
     NotReached,
+    /// A calendar entry or a contact is not well-formed.
+    CollectionItemInvalid,
+    /// The source's item has no form at the target.
+    NotRepresentable,
 }
 
 impl Reason {
@@ -74,6 +78,13 @@ impl Reason {
             Self::DateDiffers => "The target keeps another date; the bytes are right.",
             Self::FlagsDiffer => {
                 "The target keeps other flags, or its user changed them; the bytes are right."
+            }
+            Self::CollectionItemInvalid => {
+                "Correct this entry in the source file, then run again; the file itself is kept \
+                 unaltered."
+            }
+            Self::NotRepresentable => {
+                "Open this item in the program that made the file, and keep the file."
             }
         }
     }
@@ -161,6 +172,36 @@ pub struct FolderProof {
     pub complete: bool,
 }
 
+/// One calendar's or address book's proof.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CollectionProof {
+    /// Calendar or contacts.
+    pub kind: crate::collection::Kind,
+    /// Its name at the source.
+    pub name: String,
+    /// Well-formed objects at the source, each counted once.
+    pub items: u64,
+    /// Of these, written by this run.
+    pub written: u64,
+    /// Bytes of the objects kept.
+    pub bytes: u64,
+    /// BLAKE3 over the sorted BLAKE3 of each object as the source gave it.
+    pub source_hash: String,
+    /// The same of the objects as read back from disk.
+    pub stored_hash: String,
+    /// What could not be kept as an object.
+    pub exceptions: u64,
+    /// True when nothing is absent and everything was read back alike.
+    pub complete: bool,
+}
+
+impl CollectionProof {
+    /// The folder that its exceptions name: apart from the mail's, which may have the same name.
+    pub fn exception_folder(&self) -> FolderPath {
+        FolderPath(vec!["collections".to_owned(), self.name.clone()])
+    }
+}
+
 /// How an account ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -240,6 +281,9 @@ pub struct AccountReport {
     pub vanished_messages: u64,
     /// Per folder.
     pub folders: Vec<FolderProof>,
+    /// Calendars and contacts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collections: Vec<CollectionProof>,
     /// Everything absent or different.
     pub exceptions: Vec<Exception>,
     /// What is worth knowing without being a fault.

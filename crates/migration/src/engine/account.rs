@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tokio::sync::mpsc;
 
 use super::Job;
+use super::collections;
 use super::folder::{self, FolderRun, OpenError};
 use super::options::Verification;
 use super::plan::{FolderPlan, plan};
@@ -61,6 +62,7 @@ fn blank(account: &Account) -> AccountReport {
         flag_changes: 0,
         vanished_messages: 0,
         folders: Vec::new(),
+        collections: Vec::new(),
         exceptions: Vec::new(),
         notes: Vec::new(),
     }
@@ -177,7 +179,14 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
         done = carry(job, &context, &mut journal, (source, target), work, report).await?;
     }
     prove::folders(&journal, &done, &skipped, report);
-    Ok(())
+    collections::keep(job, report).await?;
+    // The target that copied may be gone by now; what it summarises is on its disk.
+    let mut target =
+        target::open(&job.account.target, &context).map_err(|error| target_error(job, error))?;
+    target
+        .finish()
+        .await
+        .map_err(|error| target_error(job, error))
 }
 
 /// Opens the target, copies, verifies.

@@ -1,6 +1,7 @@
 //! Carries accounts from source to target: survey, plan, copy, verify, prove.
 
 mod account;
+mod collections;
 mod folder;
 mod options;
 mod plan;

@@ -64,7 +64,33 @@ pub fn inconsistencies(report: &Report) -> Vec<Inconsistency> {
     found
 }
 
+fn of_collections(account: &AccountReport, found: &mut Vec<Inconsistency>) {
+    for one in &account.collections {
+        let folder = one.exception_folder().to_string();
+        let listed = account.exceptions.iter().filter(|e| e.folder == folder);
+        let listed = listed.count() as u64;
+        let mut flaws = Vec::new();
+        let alike = one.source_hash == one.stored_hash;
+        if listed != one.exceptions && (alike || one.exceptions > 0) {
+            let told = one.exceptions;
+            flaws.push(Flaw::ExceptionCount { told, listed });
+        }
+        if one.complete != (one.exceptions == 0 && alike) {
+            flaws.push(Flaw::FolderVerdict);
+        }
+        if !hash_fits(&one.source_hash, one.items) || !hash_fits(&one.stored_hash, one.items) {
+            flaws.push(Flaw::FolderHash);
+        }
+        found.extend(flaws.into_iter().map(|flaw| Inconsistency {
+            account: Some(account.source_user.clone()),
+            folder: Some(one.name.clone()),
+            flaw,
+        }));
+    }
+}
+
 fn of_account(account: &AccountReport, found: &mut Vec<Inconsistency>) {
+    of_collections(account, found);
     let mut add = |folder: Option<&FolderProof>, flaw| {
         found.push(Inconsistency {
             account: Some(account.source_user.clone()),
@@ -111,7 +137,8 @@ fn of_account(account: &AccountReport, found: &mut Vec<Inconsistency>) {
     }
     let sound = account.failure.is_none()
         && account.exceptions.is_empty()
-        && account.folders.iter().all(|folder| folder.complete);
+        && account.folders.iter().all(|folder| folder.complete)
+        && account.collections.iter().all(|one| one.complete);
     if account.status == AccountStatus::Complete && !sound
         || account.status == AccountStatus::Partial && account.exceptions.is_empty()
     {
@@ -129,7 +156,7 @@ fn hash_fits(hash: &str, messages: u64) -> bool {
 mod tests {
     use super::*;
     use crate::model::{FolderPath, MessageHash};
-    use crate::proof::{Exception, Reason};
+    use crate::proof::{CollectionProof, Exception, Reason};
 
     fn report() -> Report {
         let hash = hash_of_hashes([MessageHash::of(b"a")]).to_string();
@@ -159,6 +186,7 @@ mod tests {
             flag_changes: 0,
             vanished_messages: 0,
             folders: vec![folder],
+            collections: Vec::new(),
             exceptions: Vec::new(),
             notes: Vec::new(),
         };
@@ -193,6 +221,36 @@ mod tests {
             report.outcome = Outcome::Partial;
         };
         assert_eq!(flaws(absent), []);
+    }
+
+    #[test]
+    fn collections_are_looked_at_too() {
+        let hash = hash_of_hashes([MessageHash::of(b"a")]).to_string();
+        let with = |change: &dyn Fn(&mut CollectionProof)| {
+            flaws(|report| {
+                let mut proof = CollectionProof {
+                    kind: crate::collection::Kind::Contacts,
+                    name: "equipe".into(),
+                    items: 1,
+                    written: 1,
+                    bytes: 1,
+                    source_hash: hash.clone(),
+                    stored_hash: hash.clone(),
+                    exceptions: 0,
+                    complete: true,
+                };
+                change(&mut proof);
+                report.accounts[0].collections.push(proof);
+            })
+        };
+        assert_eq!(with(&|_| ()), []);
+        assert!(with(&|one| one.complete = false).contains(&Flaw::FolderVerdict));
+        assert!(with(&|one| one.items = 0).contains(&Flaw::FolderHash));
+        let flaws = with(&|one| one.exceptions = 1);
+        assert!(
+            flaws.contains(&Flaw::ExceptionCount { told: 1, listed: 0 }),
+            "{flaws:?}"
+        );
     }
 
     #[test]

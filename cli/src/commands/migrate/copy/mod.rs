@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use melouvert_migration::{
     Account, AccountsError, EndpointOptions, Options, Outcome, Report, account::read_accounts,
-    engine::Verification,
+    collection::Kind as CollectionKind, engine::Verification,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -168,6 +168,7 @@ impl Args {
         }
         let lines: Vec<Line> = report.accounts.iter().cloned().map(Line).collect();
         context.printer.rows(&lines)?;
+        say_collections(context, &report);
         say_exceptions(context, &report);
         outcome(&report)
     }
@@ -211,6 +212,28 @@ fn refused(error: &AccountsError) -> CliError {
 
 /// Exceptions shown; the proof has them all.
 const SHOWN: usize = 20;
+
+fn say_collections(context: &Context, report: &Report) {
+    for account in &report.accounts {
+        let count = |kind| {
+            let of_kind = account.collections.iter().filter(|one| one.kind == kind);
+            of_kind.map(|one| one.items).sum::<u64>()
+        };
+        let (entries, contacts) = (
+            count(CollectionKind::Calendar),
+            count(CollectionKind::Contacts),
+        );
+        if entries + contacts > 0 {
+            let user = &account.source_user;
+            context.note(&text!(
+                "{user} : {entries} entrées d'agenda et {contacts} contacts gardés en fichiers, \
+                 dans le dossier collections",
+                "{user}: {entries} calendar entries and {contacts} contacts kept as files, in the \
+                 folder collections"
+            ));
+        }
+    }
+}
 
 fn say_exceptions(context: &Context, report: &Report) {
     for account in &report.accounts {

@@ -16,7 +16,7 @@ use melouvert_api::wire;
 use melouvert_domain::Siren;
 use melouvert_migration::{
     Report,
-    proof::{AccountReport, FolderProof},
+    proof::{AccountReport, CollectionProof, FolderProof},
 };
 
 use crate::{
@@ -258,13 +258,37 @@ fn rows(account: &AccountReport, lang: Lang) -> Vec<Vec<String>> {
             .to_owned(),
         ]
     };
-    if account.folders.is_empty() {
+    if account.folders.is_empty() && account.collections.is_empty() {
         let mut empty = vec![account.target_user.clone()];
         empty.extend(std::iter::repeat_n("-".to_owned(), 6));
         empty.push(state(account, lang).to_owned());
         return vec![empty];
     }
-    account.folders.iter().map(line).collect()
+    let folders = account.folders.iter().map(line);
+    let collections = account
+        .collections
+        .iter()
+        .map(|one| collection(account, one, lang));
+    folders.chain(collections).collect()
+}
+
+/// A calendar or an address book, among the folders.
+fn collection(account: &AccountReport, proof: &CollectionProof, lang: Lang) -> Vec<String> {
+    let state = if proof.complete {
+        lang.pick("complet", "complete")
+    } else {
+        lang.pick("incomplet", "partial")
+    };
+    vec![
+        account.target_user.clone(),
+        words::collection(proof, lang),
+        (proof.items + proof.exceptions).to_string(),
+        proof.items.to_string(),
+        proof.bytes.to_string(),
+        proof.items.to_string(),
+        proof.exceptions.to_string(),
+        state.to_owned(),
+    ]
 }
 
 fn exceptions(report: &Report, lang: Lang) -> String {

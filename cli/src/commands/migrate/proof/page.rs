@@ -5,7 +5,7 @@ use std::path::Path;
 use askama::Template;
 use melouvert_migration::{
     Outcome, Report,
-    proof::{AccountReport, Exception, FolderProof},
+    proof::{AccountReport, CollectionProof, Exception, FolderProof},
 };
 use sha2::{Digest, Sha256};
 
@@ -191,14 +191,32 @@ fn folders(report: &Report, lang: Lang) -> Vec<FolderLine> {
             lang.pick("incomplet", "partial")
         },
     };
-    let of = |account| {
-        let account: &AccountReport = account;
-        account
-            .folders
-            .iter()
-            .map(move |folder| line(account, folder))
+    let collection = |account: &AccountReport, proof: &CollectionProof| FolderLine {
+        account: account.source_user.clone(),
+        path: words::collection(proof, lang),
+        at_source: proof.items + proof.exceptions,
+        copied: proof.items,
+        read_back: proof.items,
+        bytes: words::bytes(proof.bytes, lang),
+        source_hash: short(&proof.source_hash),
+        target_hash: short(&proof.stored_hash),
+        state: if proof.complete {
+            lang.pick("complet", "complete")
+        } else {
+            lang.pick("incomplet", "partial")
+        },
     };
-    report.accounts.iter().flat_map(of).collect()
+    let mut lines = Vec::new();
+    for account in &report.accounts {
+        lines.extend(account.folders.iter().map(|folder| line(account, folder)));
+        lines.extend(
+            account
+                .collections
+                .iter()
+                .map(|one| collection(account, one)),
+        );
+    }
+    lines
 }
 
 fn exceptions(report: &Report, lang: Lang) -> Vec<ExceptionLine> {

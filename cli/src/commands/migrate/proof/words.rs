@@ -1,6 +1,9 @@
 //! The engine's reasons in words for people: what happened, and what to do.
 
-use melouvert_migration::proof::{AccountReport, AccountStatus, Exception, Reason};
+use melouvert_migration::{
+    collection::Kind,
+    proof::{AccountReport, AccountStatus, CollectionProof, Exception, Reason},
+};
 
 use crate::text::{Lang, Text, text};
 
@@ -12,6 +15,15 @@ pub fn state(account: &AccountReport, lang: Lang) -> &'static str {
         AccountStatus::Failed => lang.pick("en échec", "failed"),
         AccountStatus::Stopped => lang.pick("arrêté", "stopped"),
     }
+}
+
+/// A collection's name with what it is.
+pub fn collection(proof: &CollectionProof, lang: Lang) -> String {
+    let kind = match proof.kind {
+        Kind::Calendar => lang.pick("agenda", "calendar"),
+        Kind::Contacts => "contacts",
+    };
+    format!("{} ({kind})", proof.name)
 }
 
 /// What a reason means.
@@ -70,6 +82,14 @@ pub fn why(reason: Reason) -> Text {
             "arrêt avant le tour de ce message",
             "the run stopped before this message's turn"
         ),
+        Reason::CollectionItemInvalid => text!(
+            "entrée d'agenda ou contact mal formé",
+            "a calendar entry or contact that is not well-formed"
+        ),
+        Reason::NotRepresentable => text!(
+            "élément que la cible ne sait représenter qu'en partie",
+            "an item that the target can represent in part only"
+        ),
     }
 }
 
@@ -101,6 +121,13 @@ pub fn remedy(reason: Reason) -> Text {
         Reason::DateDiffers => "la cible garde une autre date ; le message est intact",
         Reason::FlagsDiffer => {
             "la cible garde d'autres drapeaux, ou l'agent les a changés ; le message est intact"
+        }
+        Reason::CollectionItemInvalid => {
+            "corrigez cette entrée dans le fichier source, puis relancez ; le fichier lui-même est \
+             gardé tel quel"
+        }
+        Reason::NotRepresentable => {
+            "ouvrez cet élément avec le logiciel d'origine, et gardez son fichier"
         }
     };
     Text {
