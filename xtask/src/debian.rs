@@ -7,11 +7,12 @@ use anyhow::bail;
 use crate::{progress::say, shell};
 
 /// What the tests call: a second mail server and client, an SQL server, a TLS tool.
-pub const TESTS: [&str; 6] = [
+pub const TESTS: [&str; 7] = [
     "curl",
     "dovecot-imapd",
     "openssl",
     "postgresql",
+    "pst-utils",
     "python3",
     "swaks",
 ];

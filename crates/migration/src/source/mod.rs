@@ -4,6 +4,7 @@
 
 pub mod file;
 pub mod imap;
+pub mod pst;
 
 use std::sync::Arc;
 
@@ -158,7 +159,8 @@ pub fn open(origin: &Origin, context: &Context) -> Result<Box<dyn Source>, Endpo
             Ok(Box::new(source.limited(Arc::clone(&context.gate))))
         }
         Origin::Files(files) => {
-            let archive = file::archive(files).ok_or_else(|| EndpointError::Unsupported {
+            let archive = pst::archive(files).or_else(|| file::archive(files));
+            let archive = archive.ok_or_else(|| EndpointError::Unsupported {
                 url: files.url().to_owned(),
             })?;
             let fresh = rand::random();

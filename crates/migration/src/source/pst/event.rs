@@ -1,0 +1,347 @@
+//! An appointment or a task of a PST as iCalendar (RFC 5545).
+
+use std::io;
+
+use super::ltp::{Bag, Id};
+use super::ndb::ReadAt;
+use super::recurrence::{self, Series, Zone};
+use super::store::{Names, Set, code_page, text};
+use super::text::put;
+use super::time;
+use crate::collection::Object;
+
+const HEAD: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Melouvert//PST//FR\r\n";
+
+/// A value of type TEXT.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.trim_end().replace("\r\n", "\n").chars() {
+        match character {
+            '\\' | ';' | ',' => {
+                out.push('\\');
+                out.push(character);
+            }
+            '\n' | '\r' => out.push_str("\\n"),
+            '\t' => out.push(character),
+            character if character.is_control() => {}
+            character => out.push(character),
+        }
+    }
+    out
+}
+
+/// A content line, folded to 75 bytes, with its line end.
+pub(super) fn fold(line: &str) -> String {
+    let mut out = String::with_capacity(line.len() + line.len() / 30);
+    let mut length = 0;
+    for character in line.chars() {
+        if length + character.len_utf8() > 75 {
+            out.push_str("\r\n ");
+            length = 1;
+        }
+        out.push(character);
+        length += character.len_utf8();
+    }
+    out.push_str("\r\n");
+    out
+}
+
+/// One item and the numbers of its named properties.
+struct Reader<'a, 'b, F> {
+    bag: &'a Bag<'b, F>,
+    names: &'a Names,
+    page: u32,
+}
+
+impl<F: ReadAt> Reader<'_, '_, F> {
+    fn id(&self, set: Set, number: u32) -> Option<Id> {
+        self.names.get(&(set, number)).copied()
+    }
+
+    fn time(&self, set: Set, number: u32) -> io::Result<Option<u64>> {
+        match self.id(set, number) {
+            Some(id) => self.bag.filetime(id),
+            None => Ok(None),
+        }
+    }
+
+    fn number(&self, set: Set, number: u32) -> Option<u32> {
+        self.bag.number(self.id(set, number)?)
+    }
+
+    fn text(&self, set: Set, number: u32) -> io::Result<Option<String>> {
+        match self.id(set, number) {
+            Some(id) => text(self.bag, id, self.page),
+            None => Ok(None),
+        }
+    }
+
+    fn binary(&self, set: Set, number: u32) -> io::Result<Option<Vec<u8>>> {
+        match self.id(set, number) {
+            Some(id) => self.bag.binary(id),
+            None => Ok(None),
+        }
+    }
+
+    /// A meeting's own number, which all its copies share; else the item's.
+    fn uid(&self) -> io::Result<String> {
+        for number in [0x23, 0x03] {
+            if let Some(id) = self
+                .binary(Set::Meeting, number)?
+                .filter(|id| !id.is_empty())
+            {
+                return Ok(hex::encode_upper(id));
+            }
+        }
+        super::contact::uid(self.bag, self.page)
+    }
+
+    /// Lines that events and tasks share.
+    fn common(&self, uid: &str) -> io::Result<String> {
+        let mut out = fold(&format!("UID:{uid}"));
+        let stamp = match self.bag.filetime(0x3008)? {
+            Some(time) => Some(time),
+            None => self.bag.filetime(0x3007)?,
+        };
+        out.push_str(&fold(&format!("DTSTAMP:{}", time::utc(stamp.unwrap_or(0)))));
+        if let Some(made) = self.bag.filetime(0x3007)? {
+            out.push_str(&fold(&format!("CREATED:{}", time::utc(made))));
+        }
+        let subject = text(self.bag, 0x0037, self.page)?.unwrap_or_default();
+        let subject = super::headers::plain_subject(&subject);
+        out.push_str(&fold(&format!("SUMMARY:{}", escape(&subject))));
+        if let Some(body) = text(self.bag, 0x1000, self.page)? {
+            out.push_str(&fold(&format!("DESCRIPTION:{}", escape(&body))));
+        }
+        match self.bag.number(0x0017) {
+            Some(2) => out.push_str("PRIORITY:1\r\n"),
+            Some(0) => out.push_str("PRIORITY:9\r\n"),
+            _ => {}
+        }
+        match self.bag.number(0x0036) {
+            Some(1 | 2) => out.push_str("CLASS:PRIVATE\r\n"),
+            Some(3) => out.push_str("CLASS:CONFIDENTIAL\r\n"),
+            _ => {}
+        }
+        Ok(out)
+    }
+}
+
+/// Writes an appointment. The second value says what could not be told, if anything.
+pub(super) fn appointment<F: ReadAt>(
+    bag: &Bag<'_, F>,
+    names: &Names,
+) -> io::Result<(Object, Option<String>)> {
+    let page = code_page(bag);
+    let reader = Reader { bag, names, page };
+    let uid = reader.uid()?;
+    let start = match reader.time(Set::Appointment, 0x820D)? {
+        Some(start) => Some(start),
+        None => bag.filetime(0x0060)?,
+    };
+    let Some(start) = start else {
+        return Err(super::ndb::damaged("the appointment has no beginning"));
+    };
+    let end = reader
+        .time(Set::Appointment, 0x820E)?
+        .unwrap_or(start)
+        .max(start);
+    let all_day = reader.number(Set::Appointment, 0x8215) == Some(1);
+    let mut common = reader.common(&uid)?;
+    if let Some(place) = reader.text(Set::Appointment, 0x8208)? {
+        common.push_str(&fold(&format!("LOCATION:{}", escape(&place))));
+    }
+    let busy = reader.number(Set::Appointment, 0x8205);
+    common.push_str(if busy == Some(0) {
+        "TRANSP:TRANSPARENT\r\n"
+    } else {
+        "TRANSP:OPAQUE\r\n"
+    });
+    let recurs = reader.number(Set::Appointment, 0x8223) == Some(1);
+    let pattern = reader.binary(Set::Appointment, 0x8216)?.filter(|_| recurs);
+    let mut untold = None;
+    let series = match pattern.as_deref().map(recurrence::read) {
+        Some(Some(series)) => Some(series),
+        Some(None) => {
+            untold =
+                Some("only the first occurrence is kept: its rule has no iCalendar form".into());
+            None
+        }
+        None => None,
+    };
+    let zone = reader.binary(Set::Appointment, 0x8233)?;
+    let zone = zone.and_then(|zone| recurrence::zone(&zone));
+    let mut out = String::from(HEAD);
+    if let Some(series) = series {
+        write_series(&series, zone.as_ref(), all_day, &common, &mut out);
+    } else {
+        out.push_str("BEGIN:VEVENT\r\n");
+        out.push_str(&common);
+        if all_day {
+            put(
+                &mut out,
+                format_args!("DTSTART;VALUE=DATE:{}\r\n", time::day(start)),
+            );
+            put(
+                &mut out,
+                format_args!("DTEND;VALUE=DATE:{}\r\n", time::day(end)),
+            );
+        } else {
+            put(
+                &mut out,
+                format_args!(
+                    "DTSTART:{}\r\nDTEND:{}\r\n",
+                    time::utc(start),
+                    time::utc(end)
+                ),
+            );
+        }
+        out.push_str("END:VEVENT\r\n");
+    }
+    out.push_str("END:VCALENDAR\r\n");
+    let uid = Some(uid);
+    Ok((Object { uid, text: out }, untold))
+}
+
+/// A series in its own zone, so that it keeps its hour through the year.
+fn write_series(
+    series: &Series,
+    zone: Option<&Zone>,
+    all_day: bool,
+    common: &str,
+    out: &mut String,
+) {
+    let parameter = match (zone, all_day) {
+        (_, true) => ";VALUE=DATE",
+        (Some(_), false) => ";TZID=pst",
+        // Without a zone, the hour is that of whoever looks at it.
+        (None, false) => "",
+    };
+    if let Some(zone) = zone.filter(|_| !all_day) {
+        out.push_str(&zone.text);
+    }
+    let local = |minutes: u32| recurrence::local(minutes, all_day);
+    out.push_str("BEGIN:VEVENT\r\n");
+    out.push_str(common);
+    put(
+        out,
+        format_args!("DTSTART{parameter}:{}\r\n", local(series.start)),
+    );
+    put(
+        out,
+        format_args!("DTEND{parameter}:{}\r\n", local(series.end)),
+    );
+    let until = match (series.last, zone) {
+        (None, _) => String::new(),
+        (Some(last), Some(zone)) if !all_day => {
+            // RFC 5545 wants UTC here. Half a day more spares the question of summer time, and the
+            // next occurrence is a whole day away.
+            let utc = i64::from(last) + i64::from(zone.bias) + 720;
+            let utc = u32::try_from(utc).unwrap_or(last);
+            format!(";UNTIL={}Z", recurrence::local(utc, false))
+        }
+        (Some(last), _) => format!(";UNTIL={}", local(last)),
+    };
+    out.push_str(&fold(&format!("RRULE:{}{until}", series.rule)));
+    for gone in &series.gone {
+        put(out, format_args!("EXDATE{parameter}:{}\r\n", local(*gone)));
+    }
+    out.push_str("END:VEVENT\r\n");
+    for changed in &series.changed {
+        out.push_str("BEGIN:VEVENT\r\n");
+        let kept = |line: &&str| {
+            !(changed.subject.is_some() && line.starts_with("SUMMARY")
+                || changed.place.is_some() && line.starts_with("LOCATION"))
+        };
+        // A folded line goes, or stays, with its continuations.
+        let lines = common.replace("\r\n ", "\u{0}");
+        for line in lines.split_terminator("\r\n").filter(kept) {
+            out.push_str(&line.replace('\u{0}', "\r\n "));
+            out.push_str("\r\n");
+        }
+        put(
+            out,
+            format_args!("RECURRENCE-ID{parameter}:{}\r\n", local(changed.original)),
+        );
+        put(
+            out,
+            format_args!("DTSTART{parameter}:{}\r\n", local(changed.start)),
+        );
+        put(
+            out,
+            format_args!("DTEND{parameter}:{}\r\n", local(changed.end)),
+        );
+        for (name, value) in [("SUMMARY", &changed.subject), ("LOCATION", &changed.place)] {
+            if let Some(value) = value {
+                out.push_str(&fold(&format!("{name}:{}", escape(value))));
+            }
+        }
+        out.push_str("END:VEVENT\r\n");
+    }
+}
+
+/// Writes a task. The second value says what could not be told, if anything.
+pub(super) fn task<F: ReadAt>(
+    bag: &Bag<'_, F>,
+    names: &Names,
+) -> io::Result<(Object, Option<String>)> {
+    let page = code_page(bag);
+    let reader = Reader { bag, names, page };
+    let uid = reader.uid()?;
+    let mut out = String::from(HEAD);
+    out.push_str("BEGIN:VTODO\r\n");
+    out.push_str(&reader.common(&uid)?);
+    if let Some(start) = reader.time(Set::Task, 0x8104)? {
+        put(
+            &mut out,
+            format_args!("DTSTART;VALUE=DATE:{}\r\n", time::day(start)),
+        );
+    }
+    if let Some(due) = reader.time(Set::Task, 0x8105)? {
+        put(
+            &mut out,
+            format_args!("DUE;VALUE=DATE:{}\r\n", time::day(due)),
+        );
+    }
+    let done = reader.number(Set::Task, 0x811C) == Some(1);
+    let status = match reader.number(Set::Task, 0x8101) {
+        _ if done => "COMPLETED",
+        Some(1) => "IN-PROCESS",
+        Some(2) => "COMPLETED",
+        Some(4) => "CANCELLED",
+        _ => "NEEDS-ACTION",
+    };
+    put(&mut out, format_args!("STATUS:{status}\r\n"));
+    if let Some(when) = reader.time(Set::Task, 0x810F)?.filter(|_| done) {
+        put(&mut out, format_args!("COMPLETED:{}\r\n", time::utc(when)));
+    }
+    if let Some(id) = reader.id(Set::Task, 0x8102)
+        && let Some(part) = bag.real(id)?.filter(|part| (0.0..=1.0).contains(part))
+    {
+        put(
+            &mut out,
+            format_args!("PERCENT-COMPLETE:{:.0}\r\n", part * 100.0),
+        );
+    }
+    out.push_str("END:VTODO\r\nEND:VCALENDAR\r\n");
+    let recurs = reader.number(Set::Task, 0x8126) == Some(1);
+    let untold = recurs.then(|| "only the present occurrence of this task is kept".to_owned());
+    let uid = Some(uid);
+    Ok((Object { uid, text: out }, untold))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fold_between_characters() {
+        let folded = fold(&format!("NOTE:{}", "é".repeat(100)));
+        assert!(folded.split("\r\n").all(|line| line.len() <= 75));
+        assert_eq!(
+            folded.replace("\r\n ", "").trim_end(),
+            format!("NOTE:{}", "é".repeat(100))
+        );
+        assert_eq!(escape("a,b;c\\d\r\ne\u{7}"), "a\\,b\\;c\\\\d\\ne");
+    }
+}
