@@ -172,7 +172,7 @@ fn argument(mut arg: Arg, path: &str, lang: Lang, french: Option<&[French]>) -> 
 
 /// The placeholder of a value.
 fn value_name(name: &str, lang: Lang) -> String {
-    const FRENCH: [(&str, &str); 16] = [
+    const FRENCH: [(&str, &str); 18] = [
         ("LANG", "LANGUE"),
         ("FILE", "FICHIER"),
         ("DIR", "DOSSIER"),
@@ -188,6 +188,8 @@ fn value_name(name: &str, lang: Lang) -> String {
         ("KIND", "NATURE"),
         ("NUMBER", "NOMBRE"),
         ("DURATION", "DURÉE"),
+        ("HOURS", "HEURES"),
+        ("WAVE", "VAGUE"),
         ("CERTIFICATE", "CERTIFICAT"),
     ];
     let french = FRENCH

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::text::Text;
 
 /// French words for each reason; the operator's own messages are in English.
-const FRENCH: [(&str, &str); 23] = [
+const FRENCH: [(&str, &str); 34] = [
     ("AccountsMissing", "le Secret des comptes manque"),
     (
         "ApiServerRefused",
@@ -47,6 +47,23 @@ const FRENCH: [(&str, &str); 23] = [
     ),
     ("PlanNotFound", "l'offre n'existe pas"),
     ("PodNotReady", "les serveurs de messagerie démarrent"),
+    ("Chasing", "l'ancien serveur change encore"),
+    ("Complete", "tout est copié : voyez la preuve"),
+    (
+        "CutOver",
+        "basculée : l'espace fait référence, tout y est prouvé",
+    ),
+    ("Failed", "aucun compte n'a pu être copié : voyez la preuve"),
+    ("Partial", "terminée avec des absents : voyez la preuve"),
+    ("Paused", "en pause sur demande"),
+    ("ProofNotSigned", "la preuve n'a pas pu être signée"),
+    ("RollbackExpired", "le délai de retour en arrière est passé"),
+    (
+        "RolledBack",
+        "l'ancien serveur fait de nouveau référence ; rien n'est effacé dans l'espace",
+    ),
+    ("Running", "copie des boîtes en cours"),
+    ("Waiting", "aucune plage horaire n'est ouverte"),
     ("RegionNotFound", "la région n'existe pas"),
     ("Serving", "les serveurs répondent et acceptent le courrier"),
     ("StorageShrinks", "le volume ne peut pas rétrécir"),

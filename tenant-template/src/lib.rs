@@ -24,7 +24,10 @@ use melouvert_api::labels::component;
 use melouvert_domain::Lifecycle;
 
 pub use dns::{DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, DkimPublic, dns_records};
-pub use migration::{MIGRATION_NAME_MAXIMUM, TOKEN_AUDIENCE, ValidatedMigration, render_migration};
+pub use migration::{
+    ACCOUNT_LENGTH, MIGRATION_NAME_MAXIMUM, Pass, TOKEN_AUDIENCE, ValidatedMigration,
+    render_migration, render_pass,
+};
 pub use namespace::COLLECTIVITY_UID;
 pub use network::EDGE;
 pub use object::{Object, Wave, hash};

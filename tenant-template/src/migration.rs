@@ -7,14 +7,14 @@ use k8s_openapi::{
             PodFailurePolicyRule,
         },
         core::v1::{
-            Container, PodSpec, PodTemplateSpec, ProjectedVolumeSource,
-            ServiceAccountTokenProjection, Volume, VolumeProjection,
+            Affinity, Container, PodAffinity, PodAffinityTerm, PodSpec, PodTemplateSpec,
+            ProjectedVolumeSource, ServiceAccountTokenProjection, Volume, VolumeProjection,
         },
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use melouvert_api::{
-    labels::{self, component},
+    labels::{self, ACCOUNT, MIGRATION, PASS, WAVE, component},
     migration::Source,
 };
 use melouvert_domain::{NamespaceName, ResourceName, Siren};
@@ -29,9 +29,11 @@ use crate::{
     },
 };
 
-/// The longest name of a Migration: its Job is named `migration-<name>-<run>` and a Job's name has
-/// at most 63 characters.
+/// The longest name of a Migration: its Jobs are named `migration-<name>-<account>` and a Job's name
+/// has at most 63 characters.
 pub const MIGRATION_NAME_MAXIMUM: usize = 42;
+/// Hexadecimal digits of an account's identifier.
+pub const ACCOUNT_LENGTH: usize = 10;
 /// The audience of the Job's token: the platform API accepts it, the Kubernetes API does not.
 pub const TOKEN_AUDIENCE: &str = "melouvert";
 /// How long a token is good for, in seconds; kubelet renews it before.
@@ -39,9 +41,13 @@ const TOKEN_SECONDS: i64 = 3600;
 /// The size of the volume with a migration's journal, in bytes.
 pub(crate) const STATE_BYTES: u64 = 1024 * MEBI;
 /// Processor time of a Job at most, in thousandths of a core.
-pub(crate) const CPU_LIMIT_MILLIS: u64 = 1000;
-/// The greatest number of accounts copied at once, as the resource's schema has it.
-const JOBS_MAXIMUM: u32 = 32;
+pub(crate) const CPU_LIMIT_MILLIS: u64 = 500;
+/// Memory of a Job at most: the engine's 64 MiB and 32 MiB for its account.
+pub(crate) const MEMORY_LIMIT: u64 = 96 * MEBI;
+/// Scratch disk of a Job at most, for messages too large for memory.
+pub(crate) const DISK_LIMIT: u64 = 320 * MEBI;
+/// How long a pass that is stopped may take to end.
+const GRACE_SECONDS: i64 = 60;
 
 const CONFIG: &str = "/etc/melouvert";
 const TOKEN: &str = "/var/run/melouvert";
@@ -53,18 +59,12 @@ pub struct ValidatedMigration {
     pub uid: String,
     /// Its name, at most [`MIGRATION_NAME_MAXIMUM`] characters.
     pub name: ResourceName,
-    /// Which run, from its spec.
-    pub run: u32,
     /// The tenant.
     pub siren: Siren,
     /// The tenant's namespace.
     pub namespace: NamespaceName,
     /// The legacy server.
     pub source: Source,
-    /// The Secret with `accounts.csv`.
-    pub accounts_secret: String,
-    /// How many accounts are copied at once.
-    pub jobs: u32,
     /// The region's root, PEM.
     pub root_pem: String,
     /// The image with `melouvert`.
@@ -78,26 +78,40 @@ pub struct ValidatedMigration {
 }
 
 impl ValidatedMigration {
-    /// The name of what all runs share: policy, ConfigMap and volume.
+    /// The name of what all accounts share: policy, ConfigMap and volume.
     pub fn shared_name(&self) -> String {
         format!("migration-{}", self.name)
     }
 
-    /// The name of this run's Job.
-    pub fn job_name(&self) -> String {
-        format!("migration-{}-{}", self.name, self.run)
+    /// The name of an account's Job.
+    pub fn job_name(&self, account: &str) -> String {
+        format!("migration-{}-{account}", self.name)
     }
 }
 
-/// The objects of one run. Applying them again changes nothing; a raised run makes another Job over
-/// the same state.
+/// One pass over one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// The account's identifier within the migration: [`ACCOUNT_LENGTH`] hexadecimal digits.
+    pub account: String,
+    /// Its wave.
+    pub wave: String,
+    /// The Secret with `accounts.csv`, whose line of this account is used alone.
+    pub accounts_secret: String,
+    /// The pass's number.
+    pub number: u32,
+    /// Whether everything is read back, not only what is new.
+    pub verify_all: bool,
+    /// Connections to the source at most.
+    pub connections: Option<u32>,
+    /// Bytes a second read from the source at most.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// What all passes share: the border, and the volume of the journals. Applying it again changes
+/// nothing.
 pub fn render_migration(migration: &ValidatedMigration) -> Vec<Wave> {
-    let place = Place {
-        namespace: Some(migration.namespace.as_str()),
-        siren: Some(&migration.siren),
-        component: component::MIGRATION,
-        owner: Some(owner(migration)),
-    };
+    let place = place(migration);
     let shared = migration.shared_name();
     let size = format!("{}Mi", STATE_BYTES / MEBI);
     let state = claim(&place, &shared, size, migration.storage_class.clone());
@@ -110,16 +124,24 @@ pub fn render_migration(migration: &ValidatedMigration) -> Vec<Wave> {
             ],
         },
         Wave {
-            name: "job",
-            objects: vec![Object::of(&state), Object::of(&job(migration, &place))],
+            name: "state",
+            objects: vec![Object::of(&state)],
         },
     ]
 }
 
-/// The most memory that a Job copying `jobs` accounts at once may take, in bytes: 64 MiB and 32 MiB
-/// for each.
-pub(crate) fn memory_limit(jobs: u32) -> u64 {
-    (64 + 32 * u64::from(jobs.clamp(1, JOBS_MAXIMUM))) * MEBI
+/// The Job of one pass over one account.
+pub fn render_pass(migration: &ValidatedMigration, pass: &Pass) -> Object {
+    Object::of(&job(migration, pass, &place(migration)))
+}
+
+fn place(migration: &ValidatedMigration) -> Place<'_> {
+    Place {
+        namespace: Some(migration.namespace.as_str()),
+        siren: Some(&migration.siren),
+        component: component::MIGRATION,
+        owner: Some(owner(migration)),
+    }
 }
 
 fn owner(migration: &ValidatedMigration) -> OwnerReference {
@@ -155,9 +177,6 @@ fn policy(migration: &ValidatedMigration, place: &Place<'_>) -> Object {
     network::policy(place, &migration.shared_name(), pods, vec![], egress)
 }
 
-/// The label of a migration's pods with its name: another migration's source stays out of reach.
-const MIGRATION: &str = "melouvert.fr/migration";
-
 fn files(migration: &ValidatedMigration) -> Strings {
     let mut files = Strings::from([("ca.crt".to_owned(), migration.root_pem.clone())]);
     if let Some(ca) = &migration.source.ca {
@@ -166,11 +185,23 @@ fn files(migration: &ValidatedMigration) -> Strings {
     files
 }
 
-fn job(migration: &ValidatedMigration, place: &Place<'_>) -> Job {
+fn job(migration: &ValidatedMigration, pass: &Pass, place: &Place<'_>) -> Job {
+    let mut meta = place.meta(&migration.job_name(&pass.account));
+    let own = [
+        (MIGRATION, migration.name.to_string()),
+        (WAVE, pass.wave.clone()),
+        (ACCOUNT, pass.account.clone()),
+        (PASS, pass.number.to_string()),
+    ];
+    let own = || {
+        own.iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+    };
     let mut labels = place.labels();
-    labels.insert(MIGRATION.into(), migration.name.to_string());
+    labels.extend(own());
+    meta.labels.get_or_insert_default().extend(own());
     Job {
-        metadata: place.meta(&migration.job_name()),
+        metadata: meta,
         spec: Some(JobSpec {
             backoff_limit: Some(3),
             completions: Some(1),
@@ -183,7 +214,7 @@ fn job(migration: &ValidatedMigration, place: &Place<'_>) -> Job {
                     labels: Some(labels),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod_spec(migration)),
+                spec: Some(pod_spec(migration, pass)),
             },
             ..JobSpec::default()
         }),
@@ -207,24 +238,44 @@ fn no_vain_attempt() -> PodFailurePolicy {
     }
 }
 
-fn pod_spec(migration: &ValidatedMigration) -> PodSpec {
+fn pod_spec(migration: &ValidatedMigration, pass: &Pass) -> PodSpec {
     let shared = migration.shared_name();
     PodSpec {
         service_account_name: Some(component::MIGRATION.into()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         restart_policy: Some("Never".into()),
-        termination_grace_period_seconds: Some(10),
+        // What is in flight is acknowledged and journalled before the end.
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        affinity: Some(together(migration)),
         security_context: Some(pod::pod_security()),
-        containers: vec![worker(migration)],
+        containers: vec![worker(migration, pass)],
         volumes: Some(vec![
             claim_volume("state", &shared),
             config_volume("config", &shared),
-            secret_volume("accounts", &migration.accounts_secret, &["accounts.csv"]),
+            secret_volume("accounts", &pass.accounts_secret, &["accounts.csv"]),
             token_volume(),
             scratch("tmp", 256, false),
         ]),
         ..PodSpec::default()
+    }
+}
+
+/// All passes mount one volume, which most storage attaches to one node.
+fn together(migration: &ValidatedMigration) -> Affinity {
+    Affinity {
+        pod_affinity: Some(PodAffinity {
+            required_during_scheduling_ignored_during_execution: Some(vec![PodAffinityTerm {
+                label_selector: Some(matching([
+                    (labels::COMPONENT, component::MIGRATION),
+                    (MIGRATION, migration.name.as_str()),
+                ])),
+                topology_key: "kubernetes.io/hostname".into(),
+                ..PodAffinityTerm::default()
+            }]),
+            ..PodAffinity::default()
+        }),
+        ..Affinity::default()
     }
 }
 
@@ -246,21 +297,21 @@ fn token_volume() -> Volume {
     }
 }
 
-fn worker(migration: &ValidatedMigration) -> Container {
+fn worker(migration: &ValidatedMigration, pass: &Pass) -> Container {
     let share = Share {
-        cpu_request_millis: 50,
+        cpu_request_millis: 20,
         cpu_limit_millis: CPU_LIMIT_MILLIS,
-        memory_request: 64 * MEBI,
-        memory_limit: memory_limit(migration.jobs),
+        memory_request: 48 * MEBI,
+        memory_limit: MEMORY_LIMIT,
         disk_request: 16 * MEBI,
-        disk_limit: 320 * MEBI,
+        disk_limit: DISK_LIMIT,
     };
     Container {
         name: "worker".into(),
         image: Some(migration.image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
         command: Some(vec!["melouvert".into()]),
-        args: Some(arguments(migration)),
+        args: Some(arguments(migration, pass)),
         resources: Some(share.requirements()),
         security_context: Some(pod::container_security()),
         volume_mounts: Some(vec![
@@ -274,7 +325,7 @@ fn worker(migration: &ValidatedMigration) -> Container {
     }
 }
 
-fn arguments(migration: &ValidatedMigration) -> Vec<String> {
+fn arguments(migration: &ValidatedMigration, pass: &Pass) -> Vec<String> {
     let source = &migration.source;
     let mut all = vec!["migrate".to_owned(), "worker".to_owned()];
     let mut option = |name: &str, value: String| all.extend([format!("--{name}"), value]);
@@ -288,7 +339,14 @@ fn arguments(migration: &ValidatedMigration) -> Vec<String> {
     option("target", format!("{mail}:993"));
     option("target-ca", format!("{CONFIG}/ca.crt"));
     option("state", "/state".into());
-    option("jobs", migration.jobs.to_string());
+    option("account", pass.account.clone());
+    option("pass", pass.number.to_string());
+    if let Some(connections) = pass.connections {
+        option("max-connections", connections.to_string());
+    }
+    if let Some(rate) = pass.bytes_per_second {
+        option("limit-rate", rate.to_string());
+    }
     let system = &migration.system_namespace;
     option(
         "api",
@@ -299,7 +357,9 @@ fn arguments(migration: &ValidatedMigration) -> Vec<String> {
     option("siren", migration.siren.to_string());
     option("name", migration.name.to_string());
     option("uid", migration.uid.clone());
-    option("run", migration.run.to_string());
+    if pass.verify_all {
+        all.push("--verify-all".into());
+    }
     if source.allow_cleartext {
         all.push("--allow-cleartext".into());
     }

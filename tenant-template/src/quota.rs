@@ -18,38 +18,39 @@ use crate::{
 const NAME: &str = "tenant";
 /// Mail pods that may exist at once: the old one still ending while the new one starts.
 const MAIL_PODS: u64 = 2;
-/// Migration Jobs that may run at once.
-const MIGRATIONS_AT_ONCE: u64 = 2;
+/// Accounts that migrations may copy at once: as many Jobs, whose limits count against the ceiling.
+const ACCOUNTS_AT_ONCE: u64 = 32;
 /// Migrations whose state may be kept.
 const MIGRATIONS_KEPT: u64 = 8;
-/// Local disk that pods may take together, in bytes.
+/// Local disk that mail pods may take together, in bytes.
 const EPHEMERAL: u64 = 4096 * MEBI;
 
 /// The ceiling of the whole namespace: the plan's limits with room for a rolling update and
 /// migrations, and no way out of the cluster (no node port, no load balancer).
 pub(crate) fn quota(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
     let cpu = u64::from(tenant.resources.cpu_millis) * MAIL_PODS
-        + migration::CPU_LIMIT_MILLIS * MIGRATIONS_AT_ONCE;
-    let memory = tenant.resources.memory.bytes() * MAIL_PODS
-        + migration::memory_limit(u32::MAX) * MIGRATIONS_AT_ONCE;
+        + migration::CPU_LIMIT_MILLIS * ACCOUNTS_AT_ONCE;
+    let memory =
+        tenant.resources.memory.bytes() * MAIL_PODS + migration::MEMORY_LIMIT * ACCOUNTS_AT_ONCE;
     let storage = tenant.quota.storage.bytes() + migration::STATE_BYTES * MIGRATIONS_KEPT;
+    let ephemeral = EPHEMERAL + migration::DISK_LIMIT * ACCOUNTS_AT_ONCE;
     let bytes = |n: u64| (n / MEBI).to_string() + "Mi";
     let hard = quantities([
         ("limits.cpu", format!("{cpu}m")),
         ("limits.memory", bytes(memory)),
-        ("limits.ephemeral-storage", bytes(EPHEMERAL)),
+        ("limits.ephemeral-storage", bytes(ephemeral)),
         ("requests.cpu", format!("{cpu}m")),
         ("requests.memory", bytes(memory)),
-        ("requests.ephemeral-storage", bytes(EPHEMERAL)),
+        ("requests.ephemeral-storage", bytes(ephemeral)),
         ("requests.storage", bytes(storage)),
         ("persistentvolumeclaims", (1 + MIGRATIONS_KEPT).to_string()),
-        ("pods", (MAIL_PODS + 2 * MIGRATIONS_AT_ONCE).to_string()),
+        ("pods", (MAIL_PODS + 2 * ACCOUNTS_AT_ONCE).to_string()),
         ("services", "3".into()),
         ("services.nodeports", "0".into()),
         ("services.loadbalancers", "0".into()),
         ("secrets", "64".into()),
         ("configmaps", "32".into()),
-        ("count/jobs.batch", "32".into()),
+        ("count/jobs.batch", (2 * ACCOUNTS_AT_ONCE).to_string()),
     ]);
     Object::of(&ResourceQuota {
         metadata: place.meta(NAME),

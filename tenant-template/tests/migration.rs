@@ -5,58 +5,59 @@
 mod support;
 
 use melouvert_tenant_template::{
-    MIGRATION_NAME_MAXIMUM, Object, ValidatedMigration, render_migration,
+    ACCOUNT_LENGTH, MIGRATION_NAME_MAXIMUM, Object, Pass, ValidatedMigration, render_migration,
+    render_pass,
 };
-use support::{find, migration};
+use support::{migration, pass};
 
-fn objects(migration: &ValidatedMigration) -> Vec<Object> {
+fn shared(migration: &ValidatedMigration) -> Vec<Object> {
     let waves = render_migration(migration);
     waves.into_iter().flat_map(|wave| wave.objects).collect()
 }
 
 #[test]
-fn a_run() {
-    let values: Vec<_> = objects(&migration()).into_iter().map(|o| o.value).collect();
+fn a_pass() {
+    let mut objects = shared(&migration());
+    objects.push(render_pass(&migration(), &pass()));
+    let values: Vec<_> = objects.into_iter().map(|object| object.value).collect();
     insta::assert_yaml_snapshot!(values);
 }
 
-#[test]
-fn another_run_shares_the_state() {
-    let first = migration();
-    let mut second = migration();
-    second.run += 1;
-    let (first, second) = (objects(&first), objects(&second));
-    let all = first.len();
-    let same = first
-        .iter()
-        .filter(|object| second.contains(object))
-        .count();
-    assert_eq!(same, all - 1, "all but the Job");
-    find(&second, "Job", "migration-vague-1-4");
+fn arguments(migration: &ValidatedMigration, pass: &Pass) -> String {
+    let job = render_pass(migration, pass);
+    let found = job.value.pointer("/spec/template/spec/containers/0/args");
+    found.unwrap().to_string()
 }
 
 #[test]
 fn cleartext_and_public_roots_are_said() {
-    let arguments = |migration: &ValidatedMigration| {
-        let job = objects(migration).pop().unwrap();
-        job.value
-            .pointer("/spec/template/spec/containers/0/args")
-            .unwrap()
-            .to_string()
-    };
-    let strict = arguments(&migration());
+    let strict = arguments(&migration(), &pass());
     assert!(strict.contains("--source-ca") && !strict.contains("--allow-cleartext"));
     let mut loose = migration();
     loose.source.ca = None;
     loose.source.allow_cleartext = true;
-    let loose = arguments(&loose);
+    let loose = arguments(&loose, &pass());
     assert!(!loose.contains("--source-ca") && loose.contains("--allow-cleartext"));
+}
+
+#[test]
+fn a_pass_has_its_share_and_its_depth() {
+    let bounded = arguments(&migration(), &pass());
+    assert!(bounded.contains("\"--max-connections\",\"2\"") && !bounded.contains("--verify-all"));
+    let free = Pass {
+        connections: None,
+        bytes_per_second: None,
+        verify_all: true,
+        ..pass()
+    };
+    let free = arguments(&migration(), &free);
+    assert!(!free.contains("--max-connections") && !free.contains("--limit-rate"));
+    assert!(free.contains("--verify-all"));
 }
 
 #[test]
 fn the_longest_name_fits_a_job() {
     let mut long = migration();
     long.name = "x".repeat(MIGRATION_NAME_MAXIMUM).parse().unwrap();
-    long.run = u32::MAX;
-    assert_eq!(long.job_name().len(), 63);
+    assert_eq!(long.job_name(&"0".repeat(ACCOUNT_LENGTH)).len(), 63);
 }

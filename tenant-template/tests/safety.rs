@@ -6,9 +6,9 @@ mod support;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use melouvert_domain::Lifecycle;
-use melouvert_tenant_template::{Object, render, render_migration, render_platform};
+use melouvert_tenant_template::{Object, render, render_migration, render_pass, render_platform};
 use serde_json::Value;
-use support::{SECRET, material, migration, platform, pod_spec, tenant};
+use support::{SECRET, material, migration, pass, platform, pod_spec, tenant};
 
 fn everything() -> Vec<Object> {
     let mut all: Vec<Object> = [
@@ -21,6 +21,7 @@ fn everything() -> Vec<Object> {
     .chain(render_migration(&migration()))
     .flat_map(|wave| wave.objects)
     .collect();
+    all.push(render_pass(&migration(), &pass()));
     let (settings, secrets) = platform();
     all.extend(render_platform(&settings, &secrets));
     all

@@ -8,6 +8,14 @@ pub const MANAGER: &str = "melouvert";
 pub const SIREN: &str = "melouvert.fr/siren";
 /// What an object is for within its tenant: `mail`, `migration`.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
+/// The migration that a Job or pod works for: another migration's source stays out of its reach.
+pub const MIGRATION: &str = "melouvert.fr/migration";
+/// The wave of the account that a Job copies.
+pub const WAVE: &str = "melouvert.fr/wave";
+/// The identifier of the account that a Job copies.
+pub const ACCOUNT: &str = "melouvert.fr/account";
+/// The number of the pass that a Job makes over its account.
+pub const PASS: &str = "melouvert.fr/pass";
 /// The hash of an object as rendered: equal means that an apply would change nothing.
 pub const RENDERED_HASH: &str = "melouvert.fr/rendered-hash";
 /// The authenticated user whose request last changed a spec, stamped by the API server

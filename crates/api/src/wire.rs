@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::migration::{AccountCounts, MessageCounts};
+use crate::migration::MessageCounts;
 
 /// The port of the platform API.
 pub const PORT: u16 = 8443;
@@ -244,33 +244,29 @@ pub struct BrokenLink {
     pub reason: String,
 }
 
-/// Where a migration's run stands, told by its Job.
+/// Where a pass over an account stands, told by its Job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PutProgress {
-    /// The run, as in the Migration's spec.
-    pub run: u32,
+pub struct PutPassProgress {
     /// The UID of the Migration that the Job works for: a namesake made later is another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub migration_uid: Option<String>,
-    /// The accounts.
-    pub accounts: AccountCounts,
-    /// The messages.
+    pub migration_uid: String,
+    /// The number of the pass.
+    pub pass: u32,
+    /// What this pass found and copied.
     pub messages: MessageCounts,
+    /// Bytes copied a second, just now.
+    pub bytes_per_second: u64,
 }
 
-/// The proof of a migration's run, told by its Job.
+/// How a pass over an account ended, told by its Job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PutReport {
-    /// The run, as in the Migration's spec.
-    pub run: u32,
+pub struct PutPassReport {
     /// The UID of the Migration that the Job works for: a namesake made later is another.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub migration_uid: Option<String>,
-    /// BLAKE3 of the proof, as the engine computed it.
-    pub hash: String,
-    /// The proof.
+    pub migration_uid: String,
+    /// The number of the pass.
+    pub pass: u32,
+    /// The engine's report, of this account alone.
     pub report: Value,
 }
 

@@ -25,6 +25,7 @@ pub mod payload;
 pub mod progress;
 pub mod proof;
 pub mod schedule;
+pub mod seal;
 pub mod source;
 pub mod target;
 pub mod verify;

@@ -27,5 +27,6 @@ pub use password::{PasswordError, PasswordHash};
 pub use platform::{PlatformStore, TenantDb};
 pub use server::Server;
 pub use tenant::{
-    Agent, AgentKind, Allocated, MigrationReport, NewAgent, NewReport, ReportKey, TenantStore,
+    AccountKey, AccountPasses, Agent, AgentKind, Allocated, EndedPass, MigrationReport, NewAgent,
+    NewPass, NewReport, ReportKey, TenantStore,
 };

@@ -1,9 +1,28 @@
 //! What one account still needs to reach the stage that is asked for.
 
+use std::fmt::Write;
+
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// How many passes a cut-over makes while the source still changes.
 pub const PASSES_MAXIMUM: u32 = 5;
+
+/// The identifier of an account within its migration: the first ten hexadecimal digits of a hash of
+/// both logins.
+pub fn identifier(source_user: &str, target_user: &str) -> String {
+    let mut hasher = Sha256::new();
+    for part in [source_user, target_user] {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize()[..5]
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
 
 /// How far a migration is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,6 +297,19 @@ mod tests {
             assert_eq!(ended(ending).due(retry).is_some(), again, "{ending:?}");
             assert!(ended(ending).due(run).is_some());
         }
+    }
+
+    #[test]
+    fn identifiers_tell_accounts_apart() {
+        let all = [("a", "b@c"), ("ab", "@c"), ("a", "b@d"), ("b", "b@c")];
+        let mut ids: Vec<String> = all.iter().map(|(from, to)| identifier(from, to)).collect();
+        assert!(
+            ids.iter()
+                .all(|id| id.len() == 10 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), all.len());
     }
 
     #[test]

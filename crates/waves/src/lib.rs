@@ -14,7 +14,7 @@ pub mod schedule;
 pub mod standing;
 pub mod window;
 
-pub use account::{Done, Ending, Goal, Known, PASSES_MAXIMUM, Stage, Want};
+pub use account::{Done, Ending, Goal, Known, PASSES_MAXIMUM, Stage, Want, identifier};
 pub use schedule::{Account, Decision, Limits, Running, Share, Start, Wave, Work, decide};
 pub use standing::{AccountPhase, Phase, account_phase, phase, wave_phase};
 pub use window::{Window, WindowError};

@@ -212,6 +212,9 @@ fn start(work: &Work, due: Vec<(usize, Goal)>) -> Vec<Start> {
     started
 }
 
+/// The least rate that is worth a pass, in bytes a second.
+const LEAST_RATE: u64 = 1024;
+
 /// What is left of the caps, and how it is divided.
 struct Left {
     connections: Option<u32>,
@@ -248,7 +251,8 @@ impl Left {
             connections: connections.map(|most| most.max(1).saturating_sub(taken_connections)),
             bytes_per_second: bytes_per_second.map(|most| most.saturating_sub(taken_bytes)),
             each_connections: connections.map(|most| (most / parts_32).max(1)),
-            each_bytes: bytes_per_second.map(|most| (most / parts as u64).max(1)),
+            each_bytes: bytes_per_second
+                .map(|most| (most / parts as u64).max(LEAST_RATE.min(most)).max(1)),
         }
     }
 
@@ -260,7 +264,7 @@ impl Left {
             _ => None,
         };
         let bytes_per_second = match (self.bytes_per_second, self.each_bytes) {
-            (Some(0), _) => return None,
+            (Some(left), Some(each)) if left < each.min(LEAST_RATE) => return None,
             (Some(left), Some(each)) => Some(left.min(each)),
             _ => None,
         };
@@ -381,7 +385,7 @@ mod tests {
             limits: Limits {
                 jobs: 2,
                 connections: Some(8),
-                bytes_per_second: Some(1000),
+                bytes_per_second: Some(10_000),
             },
             waves: vec![
                 wave(Stage::Presync, &[]),
@@ -395,7 +399,7 @@ mod tests {
             share,
             Share {
                 connections: Some(4),
-                bytes_per_second: Some(500)
+                bytes_per_second: Some(5_000)
             }
         );
         // The last one has everything.
@@ -405,7 +409,7 @@ mod tests {
             share,
             Share {
                 connections: Some(8),
-                bytes_per_second: Some(1000)
+                bytes_per_second: Some(10_000)
             }
         );
     }
@@ -503,7 +507,7 @@ mod tests {
                 (0..waves.len(), proptest::option::of(0_u64..1000)), 1..12),
             jobs in 1_u32..6,
             connections in proptest::option::of(1_u32..9),
-            bytes_per_second in proptest::option::of(1_u64..100),
+            bytes_per_second in proptest::option::of(1_u64..20_000),
             waves in Just(waves),
         ) -> Work {
             Work {
@@ -549,7 +553,8 @@ mod tests {
                 connections <= most && shares.iter().all(|share| share.connections > Some(0))
             })
             && work.limits.bytes_per_second.is_none_or(|most| {
-                bytes <= most && shares.iter().all(|share| share.bytes_per_second > Some(0))
+                let least = Some(most.min(LEAST_RATE));
+                bytes <= most && shares.iter().all(|share| share.bytes_per_second >= least)
             })
     }
 

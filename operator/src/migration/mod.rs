@@ -1,29 +1,48 @@
-//! The migration controller: a `Migration` becomes a Job in its tenant's namespace.
+//! The migration controller: a `Migration` becomes Jobs in its tenant's namespace, one per account at
+//! work, in the order, the hours and the shares that `melouvert_waves` decides. What was done of each
+//! account is kept in the tenant's database; the status is drawn from it anew each time.
 
+mod accounts;
+mod carry;
+mod conclude;
 pub mod controller;
+mod jobs;
+mod members;
+mod prove;
+mod sign;
 mod status;
 mod validate;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
-use kube::{Api, Resource, ResourceExt, runtime::controller::Action};
-use melouvert_api::{Collectivity, Migration, Region};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::controller::Action,
+};
+use melouvert_api::{Collectivity, Migration, MigrationStatus, Region, labels};
 use melouvert_domain::{NamespaceName, ResourceName};
-use melouvert_store::{MigrationReport, StoreError};
-use melouvert_tenant_template::{ValidatedMigration, render_migration};
+use melouvert_store::{StoreError, TenantStore};
+use melouvert_tenant_template::render_migration;
+use uuid::Uuid;
 
 use crate::{cluster::ApplyError, database::DatabaseError, tenant::Context};
-use status::Progress;
-use validate::{References, Refusal};
+use conclude::{Case, conclude};
+use members::Member;
+pub use members::{Begun, Ended, Moved};
+use status::Seen;
+use validate::{Plan, References, Refusal};
 
 /// The controller's name in metrics and spans.
 const NAME: &str = "migration";
 /// Between two looks at a refused migration: a Secret may appear, a tenant resume.
 const REFUSED: Duration = Duration::from_secs(30);
-/// Between two looks at a Job; its watch usually tells earlier.
-const RUNNING: Duration = Duration::from_secs(15);
+/// Between two looks while Jobs are at work; their watch usually tells earlier.
+const RUNNING: Duration = Duration::from_secs(3);
+/// Between two looks at a closed window.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Why a reconciliation stopped; all of it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +62,9 @@ pub enum MigrationError {
     /// The database was not reached yet.
     #[error("failed to use the database")]
     NoDatabase(#[from] DatabaseError),
+    /// The proof could not be signed.
+    #[error("failed to make the proof")]
+    Proof(#[from] sign::SignError),
     /// The database refused or broke off.
     #[error("failed to use the tenant's database")]
     Database(#[from] StoreError),
@@ -54,6 +76,7 @@ impl MigrationError {
             Self::Kube { .. } => "ApiServerRefused",
             Self::Apply(_) => "ApplyRefused",
             Self::NoDatabase(_) => "DatabaseUnreachable",
+            Self::Proof(_) => "ProofNotSigned",
             Self::Database(_) => "DatabaseRefused",
         }
     }
@@ -97,34 +120,64 @@ async fn steps(migration: &Migration, ctx: &Context) -> Result<Action, Migration
         // Its objects go with it by their owner reference.
         return Ok(Action::await_change());
     }
+    let now = Timestamp::now();
     let references = dereference(migration, ctx).await?; // client required
     let root_pem = ctx.platform.root.certificate_pem();
-    let valid = validate::validate(migration, &references, root_pem, &ctx.settings.namespace);
-    let valid = match valid {
-        Ok(valid) => valid,
-        Err(refusals) => return refuse(migration, ctx, refusals).await, // client required
+    let system = &ctx.settings.namespace;
+    let plan = match validate::validate(migration, &references, root_pem, system, now) {
+        Ok(plan) => plan,
+        Err(refusals) => return refuse(migration, ctx, &refusals, now).await, // client required
     };
-    journal(migration, &valid, ctx).await?; // client required
-    let about = migration.object_ref(&());
-    let job = find_job(&valid, ctx).await?; // client required
-    // A Job that ended stays as it is; its template cannot change either.
-    if job.is_none() {
-        for wave in render_migration(&valid) {
-            ctx.applier.wave(&wave.objects, &about).await?; // client required
-        }
+    let store = ctx.database.get()?.tenant(&plan.valid.siren).await?;
+    let uid = uid_of(migration)?;
+    let mut members = gather(&plan, (&store, uid), ctx).await?; // client required
+    if let Some(refusal) = without_accounts(&plan, &members) {
+        return refuse(migration, ctx, &[refusal], now).await; // client required
     }
-    let job = match job {
-        Some(job) => Some(job),
-        None => find_job(&valid, ctx).await?,
+    journal(migration, &plan, &store).await?;
+    let about = migration.object_ref(&());
+    for wave in render_migration(&plan.valid) {
+        ctx.applier.wave(&wave.objects, &about).await?; // client required
+    }
+    carry::clear(&plan, (&store, uid), &mut members, ctx).await?; // client required
+    let decision = melouvert_waves::decide(&members::work(&plan, &members), now);
+    carry::out(&plan, (&store, uid), &decision, &mut members, ctx).await?; // client required
+    let work = members::work(&plan, &members);
+    let case = Case {
+        migration,
+        plan: &plan,
+        members: &members,
+        work: &work,
+        store: &store,
+        uid,
+        now,
     };
-    let report = report(&valid, ctx).await?; // client required
-    let progress = status::progress(job.as_ref(), report.as_ref());
-    tell(migration, ctx, &progress).await?; // client required
-    Ok(if progress.is_over() {
-        Action::await_change()
-    } else {
-        Action::requeue(RUNNING)
-    })
+    let facts = conclude(&case, ctx).await?; // client required
+    let seen = Seen {
+        plan: &plan,
+        members: &members,
+        work: &work,
+        facts: &facts,
+    };
+    let status = status::compute(migration, &seen, now);
+    tell(migration, ctx, &status).await?; // client required
+    let working = members.iter().any(|member| member.job.is_some());
+    Ok(next_look(working, decision.wake, now))
+}
+
+/// While somebody works, soon; else when a window opens or closes.
+fn next_look(working: bool, wake: Option<Timestamp>, now: Timestamp) -> Action {
+    let wake = wake.map(|instant| {
+        let wait = Duration::try_from(instant.duration_since(now)).unwrap_or_default();
+        // Just after rather than just before; and a clock that is set right is noticed.
+        (wait + Duration::from_secs(1)).min(LONGEST)
+    });
+    match (working, wake) {
+        (true, Some(wake)) => Action::requeue(wake.min(RUNNING)),
+        (true, None) => Action::requeue(RUNNING),
+        (false, Some(wake)) => Action::requeue(wake),
+        (false, None) => Action::await_change(),
+    }
 }
 
 async fn dereference(migration: &Migration, ctx: &Context) -> Result<References, MigrationError> {
@@ -143,58 +196,95 @@ async fn dereference(migration: &Migration, ctx: &Context) -> Result<References,
         .await
         .map_err(kube_error("read the region"))?;
     let secrets: Api<Secret> = Api::namespaced(ctx.client.clone(), &namespace);
-    let secret = secrets
-        .get_opt(&migration.spec.accounts_secret)
-        .await
-        .map_err(kube_error("read the accounts' Secret"))?;
-    let has_accounts = secret
-        .and_then(|secret| secret.data)
-        .is_some_and(|data| data.contains_key("accounts.csv"));
+    let spec = &migration.spec;
+    let waves = spec.waves.iter().map(|wave| &wave.accounts_secret);
+    let mut accounts = HashMap::new();
+    for name in spec.accounts_secret.iter().chain(waves) {
+        let secret = secrets
+            .get_opt(name)
+            .await
+            .map_err(kube_error("read the accounts' Secret"))?;
+        if let Some(secret) = secret {
+            adopt(migration, &secrets, &secret).await?; // client required
+            accounts.insert(name.clone(), accounts::read(&secret));
+        }
+    }
     Ok(References {
         tenant: Some(tenant),
         region,
-        has_accounts,
+        accounts,
     })
 }
 
-async fn find_job(
-    migration: &ValidatedMigration,
-    ctx: &Context,
-) -> Result<Option<Job>, MigrationError> {
-    let jobs: Api<Job> = Api::namespaced(ctx.client.clone(), migration.namespace.as_str());
-    let job = jobs
-        .get_opt(&migration.job_name())
-        .await
-        .map_err(kube_error("read the migration's Job"))?;
-    // A deleted namesake's goes soon; until then its place is taken and applying is tried again.
-    let own = |job: &Job| {
-        let owners = job.metadata.owner_references.iter().flatten();
-        owners.into_iter().any(|owner| owner.uid == migration.uid)
+/// A wave's Secret goes with its migration: whoever made it may have no right to say so.
+async fn adopt(
+    migration: &Migration,
+    secrets: &Api<Secret>,
+    secret: &Secret,
+) -> Result<(), MigrationError> {
+    let Some(owner) = migration.owner_ref(&()) else {
+        return Ok(());
     };
-    Ok(job.filter(own))
+    if !secret.owner_references().is_empty() {
+        return Ok(());
+    }
+    let patch = serde_json::json!({
+        "metadata": { "uid": secret.uid(), "ownerReferences": [owner] },
+    });
+    let params = PatchParams {
+        field_manager: Some(labels::MANAGER.into()),
+        ..PatchParams::default()
+    };
+    secrets
+        .patch(&secret.name_any(), &params, &Patch::Merge(patch))
+        .await
+        .map(drop)
+        .map_err(kube_error("take a wave's Secret over"))
 }
 
-/// The report of this very run, once its Job handed it in.
-async fn report(
-    migration: &ValidatedMigration,
+async fn gather(
+    plan: &Plan,
+    (store, uid): (&TenantStore, Uuid),
     ctx: &Context,
-) -> Result<Option<MigrationReport>, MigrationError> {
-    let store = ctx.database.get()?.tenant(&migration.siren).await?;
-    // The store counts runs from 1, the spec from 0.
-    let run = i64::from(migration.run) + 1;
-    let uid = migration.uid.parse().ok();
-    match store.report_get(&migration.name, uid).await {
-        Ok(report) if i64::from(report.run) == run => Ok(Some(report)),
-        Ok(_) | Err(StoreError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+) -> Result<Vec<Member>, MigrationError> {
+    // Jobs first: what ends in between is then seen as still at work, never as not begun.
+    let jobs = jobs::list(&plan.valid, ctx).await?; // client required
+    let rows = store.passes(uid).await?;
+    Ok(members::gather(plan, rows, jobs)?)
+}
+
+/// A wave whose Secret is gone although something is left to do, or nothing was ever done.
+fn without_accounts(plan: &Plan, members: &[Member]) -> Option<Refusal> {
+    let work = members::work(plan, members);
+    let lacking = plan.waves.iter().enumerate().find(|(index, wave)| {
+        let own = || {
+            work.accounts
+                .iter()
+                .filter(|account| account.wave == *index)
+        };
+        let rolled_back = wave.rules.want.stage == melouvert_waves::Stage::RolledBack;
+        wave.listed.is_none()
+            && !rolled_back
+            && (own().next().is_none() || own().any(|account| work.due(account).is_some()))
+    });
+    lacking.map(|(_, wave)| {
+        let secret = &wave.secret;
+        let message = format!(
+            "Secret {secret:?} with key accounts.csv does not exist in this namespace; create it"
+        );
+        let field = match wave.name.as_str() {
+            validate::WHOLE => "spec.accountsSecret".to_owned(),
+            name => format!("spec.waves[{name}].accountsSecret"),
+        };
+        validate::refusal(field, "AccountsMissing", message)
+    })
 }
 
 /// Writes the change of the spec into the tenant's journal, once per generation.
 async fn journal(
     migration: &Migration,
-    valid: &ValidatedMigration,
-    ctx: &Context,
+    plan: &Plan,
+    store: &TenantStore,
 ) -> Result<(), MigrationError> {
     let observed = migration
         .status
@@ -203,55 +293,66 @@ async fn journal(
     if observed == migration.metadata.generation {
         return Ok(());
     }
-    let store = ctx.database.get()?.tenant(&valid.siren).await?;
+    let spec = &migration.spec;
+    let waves: Vec<_> = spec
+        .waves
+        .iter()
+        .map(|wave| (&wave.name, wave.stage))
+        .collect();
     let detail = serde_json::json!({
-        "uid": valid.uid,
+        "uid": plan.valid.uid,
         "generation": migration.metadata.generation,
-        "source": valid.source.host,
-        "run": valid.run,
+        "source": plan.valid.source.host,
+        "stage": spec.stage,
+        "paused": spec.paused,
+        "sourceFrozen": spec.source_frozen,
+        "run": spec.run,
+        "retry": spec.retry,
+        "waves": waves,
     });
     let subject = migration.name_any();
-    crate::tenant::journal::once(
-        &store,
-        migration,
-        "migration.spec-changed",
-        &subject,
-        detail,
-    )
-    .await?;
+    crate::tenant::journal::once(store, migration, "migration.spec-changed", &subject, detail)
+        .await?;
     Ok(())
 }
 
 async fn refuse(
     migration: &Migration,
     ctx: &Context,
-    refusals: Vec<Refusal>,
+    refusals: &[Refusal],
+    now: Timestamp,
 ) -> Result<Action, MigrationError> {
-    tell(migration, ctx, &Progress::Refused(refusals)).await?;
+    tell(migration, ctx, &status::refused(migration, refusals, now)).await?;
     Ok(Action::requeue(REFUSED))
 }
 
 async fn tell(
     migration: &Migration,
     ctx: &Context,
-    progress: &Progress,
+    status: &MigrationStatus,
 ) -> Result<(), MigrationError> {
-    let status = status::compute(migration, progress, Timestamp::now());
-    let wrote = status::write(&ctx.client, migration, &status)
+    let wrote = status::write(&ctx.client, migration, status)
         .await
         .map_err(kube_error("write the migration's status"))?;
-    let phase = migration
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    if wrote && phase != Some(progress.phase()) {
-        let message = status.conditions.first().map(|ready| ready.message.clone());
+    let before = migration.status.as_ref();
+    let turned = before.and_then(|status| status.phase.as_ref()) != status.phase.as_ref();
+    if let (true, Some(ready)) = (wrote && turned, status.conditions.first()) {
         let about = migration.object_ref(&());
         ctx.events
-            .normal(&about, progress.reason(), &message.unwrap_or_default())
+            .normal(&about, &ready.reason, &ready.message)
             .await;
     }
     Ok(())
+}
+
+fn uid_of(migration: &Migration) -> Result<Uuid, MigrationError> {
+    let uid = migration.uid().unwrap_or_default();
+    Uuid::parse_str(&uid).map_err(|_| {
+        MigrationError::Database(StoreError::Invalid {
+            field: "metadata.uid",
+            expected: "a UUID",
+        })
+    })
 }
 
 /// Reads a name that validation accepts.

@@ -1,7 +1,6 @@
-//! What is told of a migration. The figures of accounts and messages are the platform API's.
+//! What is told of a migration.
 
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -9,150 +8,197 @@ use kube::{
 use melouvert_api::{
     Migration, MigrationStatus,
     condition::{READY, RECONCILING, STALLED, Verdict, merge},
+    migration::{AccountCounts, MAILBOXES_MAXIMUM, MailboxStatus, MessageCounts, WaveStatus},
 };
-use melouvert_store::MigrationReport;
+use melouvert_waves::{AccountPhase, Phase, Work, account_phase, phase, wave_phase};
 use serde_json::json;
 
-use super::validate::Refusal;
+use super::{
+    conclude::Facts,
+    members::Member,
+    validate::{Plan, Refusal},
+};
 
-/// The field manager of this part of the status.
+/// The field manager of the status.
 const MANAGER: &str = "melouvert-status";
 
-/// How far a migration came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// Nothing is done until something changes.
-    Refused(Vec<Refusal>),
-    /// The Job waits for its pod.
-    Pending,
-    /// The Job copies.
-    Running,
-    /// Everything was copied.
-    Complete {
-        /// The proof's hash.
-        hash: String,
-    },
-    /// It ended with exceptions, all of them in the proof.
-    Partial {
-        /// The proof's hash.
-        hash: String,
-    },
-    /// It ended without a proof.
-    Failed,
+/// What a status is drawn from.
+pub struct Seen<'a> {
+    /// What is asked for, checked.
+    pub plan: &'a Plan,
+    /// The accounts.
+    pub members: &'a [Member],
+    /// The same for the scheduler.
+    pub work: &'a Work,
+    /// What was concluded.
+    pub facts: &'a Facts,
 }
 
-impl Progress {
-    /// `Pending`, `Running`, `Complete`, `Partial`, `Failed`.
-    pub fn phase(&self) -> &'static str {
-        match self {
-            Self::Refused(_) | Self::Pending => "Pending",
-            Self::Running => "Running",
-            Self::Complete { .. } => "Complete",
-            Self::Partial { .. } => "Partial",
-            Self::Failed => "Failed",
-        }
-    }
-
-    /// A CamelCase word for programs.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Refused(refusals) => refusals.first().map_or("InvalidSpec", |first| first.reason),
-            other => other.phase(),
-        }
-    }
-
-    /// Whether this run ended.
-    pub fn is_over(&self) -> bool {
-        matches!(
-            self,
-            Self::Complete { .. } | Self::Partial { .. } | Self::Failed
-        )
-    }
-
-    fn hash(&self) -> Option<&str> {
-        match self {
-            Self::Complete { hash } | Self::Partial { hash } => Some(hash),
-            _ => None,
-        }
-    }
-}
-
-/// From the Job and the report to the progress: the proof alone tells what was copied, the Job only
-/// whether somebody still works.
-pub fn progress(job: Option<&Job>, report: Option<&MigrationReport>) -> Progress {
-    let status = job.and_then(|job| job.status.as_ref());
-    let ended = |kind: &str| {
-        let conditions = status
-            .and_then(|status| status.conditions.as_deref())
-            .unwrap_or_default();
-        conditions
-            .iter()
-            .any(|condition| condition.type_ == kind && condition.status == "True")
-    };
-    let hash = report.map(|report| report.hash.clone());
-    match (ended("Complete"), ended("Failed"), hash) {
-        (true, _, Some(hash)) => Progress::Complete { hash },
-        (_, true, Some(hash)) => Progress::Partial { hash },
-        (true, ..) | (_, true, None) => Progress::Failed,
-        _ if status.and_then(|status| status.active).unwrap_or(0) > 0 => Progress::Running,
-        _ => Progress::Pending,
-    }
-}
-
-/// The status that follows the previous one.
-pub fn compute(migration: &Migration, progress: &Progress, now: Timestamp) -> MigrationStatus {
+/// The status of a migration that is refused: figures stay, nothing is done until it changes.
+pub fn refused(migration: &Migration, refusals: &[Refusal], now: Timestamp) -> MigrationStatus {
     let mut status = migration.status.clone().unwrap_or_default();
-    let generation = migration.metadata.generation;
-    let instant = k8s_openapi::jiff::Timestamp::from_second(now.as_second()).unwrap_or_default();
+    let texts: Vec<String> = refusals
+        .iter()
+        .map(|refusal| format!("{}: {}", refusal.field, refusal.message))
+        .collect();
+    let reason = refusals.first().map_or("InvalidSpec", |first| first.reason);
+    let verdicts = verdicts(reason, [false, false, true], &texts.join("; "));
     // A refused change is not in the journal yet: it is told as observed once accepted.
-    if !matches!(progress, Progress::Refused(_)) {
-        status.observed_generation = generation;
-    }
-    status.conditions = merge(&status.conditions, verdicts(progress), generation, instant);
-    status.phase = Some(progress.phase().into());
-    status.proof_hash = progress.hash().map(Into::into);
+    let generation = migration.metadata.generation;
+    status.conditions = merge(&status.conditions, verdicts, generation, whole_second(now));
+    status.phase = Some("Pending".into());
     status
 }
 
-fn verdicts(progress: &Progress) -> Vec<Verdict> {
-    let ([ready, reconciling, stalled], message) = match progress {
-        Progress::Refused(refusals) => {
-            let texts: Vec<String> = refusals
-                .iter()
-                .map(|refusal| format!("{}: {}", refusal.field, refusal.message))
-                .collect();
-            ([false, false, true], texts.join("; "))
-        }
-        Progress::Pending => ([false, true, false], "the migration's pod starts".into()),
-        Progress::Running => ([false, true, false], "mailboxes are being copied".into()),
-        Progress::Complete { .. } => (
-            [true, false, false],
-            "everything was copied; see the proof".into(),
-        ),
-        Progress::Partial { .. } => (
-            [false, false, true],
-            "it ended with exceptions, all of them in the proof; raise spec.run to try them again"
-                .into(),
-        ),
-        Progress::Failed => (
-            [false, false, true],
-            "it ended without a proof; see the Job's log, then raise spec.run".into(),
-        ),
-    };
-    let verdict = |kind, holds| Verdict {
-        kind,
-        holds,
-        reason: progress.reason(),
-        message: message.clone(),
-    };
-    vec![
-        verdict(READY, ready),
-        verdict(RECONCILING, reconciling),
-        verdict(STALLED, stalled),
-    ]
+/// The status that follows the previous one.
+pub fn compute(migration: &Migration, seen: &Seen<'_>, now: Timestamp) -> MigrationStatus {
+    let previous = migration.status.clone().unwrap_or_default();
+    let generation = migration.metadata.generation;
+    let whole = phase(seen.work, now);
+    let (reason, flags, message) = told(whole, seen, now);
+    let conditions = merge(
+        &previous.conditions,
+        verdicts(reason, flags, &message),
+        generation,
+        whole_second(now),
+    );
+    let facts = seen.facts.clone();
+    let cut_over = facts.cut_over_at.is_some() && whole != Phase::RolledBack;
+    let rates: Vec<u64> = seen.members.iter().filter_map(rate).collect();
+    MigrationStatus {
+        observed_generation: generation,
+        conditions,
+        phase: Some(format!("{whole:?}")),
+        accounts: Some(accounts(seen, |_| true)),
+        messages: Some(sum(seen.members.iter().map(Member::messages))),
+        waves: (0..seen.plan.waves.len())
+            .map(|index| wave(seen, index, now))
+            .collect(),
+        mailboxes: seen
+            .members
+            .iter()
+            .enumerate()
+            .take(MAILBOXES_MAXIMUM)
+            .map(|(index, member)| mailbox(seen, index, member))
+            .collect(),
+        bytes_per_second: (!rates.is_empty()).then(|| rates.iter().sum()),
+        reference: Some(if cut_over { "Space" } else { "Source" }.into()),
+        cut_over_at: facts.cut_over_at,
+        rollback_until: facts.rollback_until,
+        proof_hash: facts.proof_hash,
+        proof_rests_on: facts.proof_rests_on,
+    }
 }
 
-/// Writes this part of the status if it differs; tells whether it did.
+fn wave(seen: &Seen<'_>, index: usize, now: Timestamp) -> WaveStatus {
+    let planned = &seen.plan.waves[index];
+    let phase = wave_phase(seen.work, index, now);
+    let opens = match phase {
+        Phase::Waiting => planned.rules.opens(now),
+        _ => None,
+    };
+    WaveStatus {
+        name: planned.name.clone(),
+        phase: format!("{phase:?}"),
+        accounts: accounts(seen, |member| member.wave == index),
+        opens_at: opens.map(|instant| instant.to_string()),
+        credentials_deleted_at: seen.facts.credentials_deleted.get(&planned.name).cloned(),
+    }
+}
+
+fn mailbox(seen: &Seen<'_>, index: usize, member: &Member) -> MailboxStatus {
+    let phase = account_phase(seen.work, &seen.work.accounts[index]);
+    MailboxStatus {
+        user: member.source_user.clone(),
+        wave: seen.plan.waves[member.wave].name.clone(),
+        phase: format!("{phase:?}"),
+        pass: member.pass,
+        messages: member.messages(),
+        bytes_per_second: rate(member),
+        reason: member.ended.as_ref().and_then(|ended| ended.reason.clone()),
+    }
+}
+
+fn rate(member: &Member) -> Option<u64> {
+    member
+        .job
+        .as_ref()
+        .filter(|job| job.ended.is_none() && !job.deleting)?;
+    member.moved.as_ref().map(|moved| moved.bytes_per_second)
+}
+
+fn accounts(seen: &Seen<'_>, of: impl Fn(&Member) -> bool) -> AccountCounts {
+    let phases: Vec<AccountPhase> = seen
+        .members
+        .iter()
+        .zip(&seen.work.accounts)
+        .filter(|(member, _)| of(member))
+        .map(|(_, account)| account_phase(seen.work, account))
+        .collect();
+    let count =
+        |wanted: &[AccountPhase]| phases.iter().filter(|one| wanted.contains(one)).count() as u64;
+    AccountCounts {
+        total: phases.len() as u64,
+        complete: count(&[AccountPhase::Complete, AccountPhase::CutOver]),
+        incomplete: count(&[
+            AccountPhase::Partial,
+            AccountPhase::Failed,
+            AccountPhase::Chasing,
+        ]),
+        running: count(&[AccountPhase::Running]),
+    }
+}
+
+fn sum(all: impl Iterator<Item = MessageCounts>) -> MessageCounts {
+    all.fold(MessageCounts::default(), |sum, one| MessageCounts {
+        source: sum.source + one.source,
+        copied: sum.copied + one.copied,
+        absent: sum.absent + one.absent,
+        bytes: sum.bytes + one.bytes,
+        source_bytes: sum.source_bytes + one.source_bytes,
+    })
+}
+
+/// Reason, `[Ready, Reconciling, Stalled]` and words.
+fn told(whole: Phase, seen: &Seen<'_>, now: Timestamp) -> (&'static str, [bool; 3], String) {
+    match whole {
+        Phase::Waiting => {
+            let opens = seen.plan.waves.iter().filter_map(|wave| wave.rules.opens(now)).min();
+            let when = opens.map_or_else(String::new, |instant| format!("; the next opens at {instant}"));
+            ("Waiting", [false, true, false], format!("no window is open{when}"))
+        }
+        Phase::Paused => ("Paused", [false, false, true], "paused on request; set spec.paused to false to go on".into()),
+        Phase::Running => ("Running", [false, true, false], "mailboxes are being copied".into()),
+        Phase::Complete => ("Complete", [true, false, false], "everything was copied; see the proof".into()),
+        Phase::Partial => ("Partial", [false, false, true], "it ended with exceptions, all of them in the proof; raise spec.retry to try them again".into()),
+        Phase::Failed => ("Failed", [false, false, true], "no account could be copied; see the proof, then raise spec.retry".into()),
+        Phase::Chasing => ("Chasing", [false, false, true], "the source still changes; stop what writes to it, then set spec.sourceFrozen, or raise spec.run".into()),
+        Phase::CutOver => {
+            let until = seen.facts.rollback_until.clone().unwrap_or_default();
+            ("CutOver", [true, false, false], format!("everything is proven to be in the space; it may be rolled back until {until}"))
+        }
+        Phase::RolledBack => ("RolledBack", [true, false, false], "the source is the reference again; nothing was deleted in the space".into()),
+    }
+}
+
+fn verdicts(reason: &'static str, flags: [bool; 3], message: &str) -> Vec<Verdict> {
+    [READY, RECONCILING, STALLED]
+        .into_iter()
+        .zip(flags)
+        .map(|(kind, holds)| Verdict {
+            kind,
+            holds,
+            reason,
+            message: message.to_owned(),
+        })
+        .collect()
+}
+
+fn whole_second(now: Timestamp) -> k8s_openapi::jiff::Timestamp {
+    k8s_openapi::jiff::Timestamp::from_second(now.as_second()).unwrap_or_default()
+}
+
+/// Writes the status if it differs; tells whether it did.
 pub async fn write(
     client: &Client,
     migration: &Migration,
@@ -168,76 +214,10 @@ pub async fn write(
         "apiVersion": format!("{}/{}", melouvert_api::GROUP, melouvert_api::VERSION),
         "kind": "Migration",
         "metadata": {"name": name, "uid": migration.metadata.uid},
-        "status": {
-            "observedGeneration": status.observed_generation,
-            "conditions": status.conditions,
-            "phase": status.phase,
-            "proofHash": status.proof_hash,
-        },
+        "status": status,
     });
-    let patch = without_nulls(patch);
     let params = PatchParams::apply(MANAGER).force();
     api.patch_status(&name, &params, &Patch::Apply(&patch))
         .await?;
     Ok(true)
-}
-
-/// Absent fields are given up by server-side apply; null ones would be refused by the schema.
-fn without_nulls(mut patch: serde_json::Value) -> serde_json::Value {
-    if let Some(status) = patch
-        .get_mut("status")
-        .and_then(serde_json::Value::as_object_mut)
-    {
-        status.retain(|_, value| !value.is_null());
-    }
-    patch
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(status: &serde_json::Value) -> Job {
-        serde_json::from_value(json!({"metadata": {}, "status": status})).unwrap()
-    }
-
-    fn ended(kind: &str) -> Job {
-        job(&json!({"conditions": [{"type": kind, "status": "True"}]}))
-    }
-
-    fn report() -> MigrationReport {
-        MigrationReport {
-            migration: "m".parse().unwrap(),
-            run: 1,
-            at: Timestamp::UNIX_EPOCH,
-            text: "{}".into(),
-            signature: None,
-            hash: "h".into(),
-        }
-    }
-
-    #[test]
-    fn only_a_proof_makes_a_migration_complete() {
-        let report = report();
-        let hash = || "h".to_owned();
-        assert_eq!(progress(None, None), Progress::Pending);
-        assert_eq!(
-            progress(Some(&job(&json!({"active": 1}))), None),
-            Progress::Running
-        );
-        assert_eq!(
-            progress(Some(&ended("Complete")), Some(&report)),
-            Progress::Complete { hash: hash() }
-        );
-        assert_eq!(progress(Some(&ended("Complete")), None), Progress::Failed);
-        assert_eq!(
-            progress(Some(&ended("Failed")), Some(&report)),
-            Progress::Partial { hash: hash() }
-        );
-        assert_eq!(progress(Some(&ended("Failed")), None), Progress::Failed);
-        assert_eq!(
-            progress(Some(&job(&json!({"active": 1}))), Some(&report)),
-            Progress::Running
-        );
-    }
 }

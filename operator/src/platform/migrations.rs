@@ -7,18 +7,20 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
+use kube::Api;
 use melouvert_api::{
     Migration,
-    wire::{ProofMigration, PutProgress, PutReport, Report},
+    migration::MessageCounts,
+    wire::{PutPassProgress, PutPassReport, Report as Kept},
 };
 use melouvert_domain::ResourceName;
-use melouvert_store::ReportKey;
-use serde_json::json;
+use melouvert_migration::{Outcome, Report, proof::FolderProof};
+use melouvert_store::{AccountKey, EndedPass, StoreError};
+use melouvert_waves::{Done, Ending};
+use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::migration::{Begun, Ended, Moved};
 
 use super::{
     authenticate::{User, Worker},
@@ -30,64 +32,111 @@ use super::{
     tenant::Tenant,
 };
 
-/// The field manager of the figures: the controller owns the rest of the status.
-const MANAGER: &str = "melouvert-platform-api";
-
-/// `PUT /v1/tenants/{siren}/migrations/{name}/progress`.
+/// `PUT /v1/tenants/{siren}/migrations/{name}/accounts/{account}/progress`.
 pub async fn put_progress(
     State(platform): State<Arc<Platform>>,
-    Path((siren, name)): Path<(String, String)>,
+    Path((siren, name, account)): Path<(String, String, String)>,
     Worker(user): Worker,
-    Body(progress): Body<PutProgress>,
+    Body(told): Body<PutPassProgress>,
 ) -> Result<StatusCode, ApiError> {
     let tenant = enter(&platform, &user, "create", &siren, &name).await?;
-    let under_way = UnderWay {
-        run: progress.run,
-        uid: progress.migration_uid.as_deref(),
+    let uid = current(&platform, &tenant, &name, &told.migration_uid).await?;
+    let key = AccountKey {
+        uid,
+        account: &account,
     };
-    current(&platform, &tenant, &name, &under_way).await?;
-    let figures = json!({
-        "apiVersion": format!("{}/{}", melouvert_api::GROUP, melouvert_api::VERSION),
-        "kind": "Migration",
-        "status": { "accounts": progress.accounts, "messages": progress.messages },
+    let moved = json!(Moved {
+        messages: told.messages,
+        bytes_per_second: told.bytes_per_second,
     });
-    migrations(&platform, &tenant)
-        .patch_status(
-            &name,
-            &PatchParams::apply(MANAGER).force(),
-            &Patch::Apply(figures),
-        )
-        .await?;
+    let progress = tenant.store.pass_progress(key, number(told.pass)?, &moved);
+    progress.await.map_err(superseded)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /v1/tenants/{siren}/migrations/{name}/report`.
+/// `PUT /v1/tenants/{siren}/migrations/{name}/accounts/{account}/report`: how a pass ended.
 pub async fn put_report(
     State(platform): State<Arc<Platform>>,
-    Path((siren, name)): Path<(String, String)>,
+    Path((siren, name, account)): Path<(String, String, String)>,
     Worker(user): Worker,
-    Body(report): Body<PutReport>,
+    Body(told): Body<PutPassReport>,
 ) -> Result<StatusCode, ApiError> {
     let tenant = enter(&platform, &user, "create", &siren, &name).await?;
-    let under_way = UnderWay {
-        run: report.run,
-        uid: report.migration_uid.as_deref(),
-    };
-    let uid = current(&platform, &tenant, &name, &under_way).await?;
-    let key = ReportKey {
-        migration: &parse(&name)?,
+    let uid = current(&platform, &tenant, &name, &told.migration_uid).await?;
+    let pass = number(told.pass)?;
+    let rows = tenant.store.passes(uid).await?;
+    let row = rows
+        .iter()
+        .find(|row| row.account == account && row.pass == pass)
+        .ok_or_else(|| stale("pass", OVER))?;
+    let begun: Begun = read(&row.begun)?;
+    let before: Option<Ended> = row.done.as_ref().map(read).transpose()?;
+    let report: Report =
+        serde_json::from_value(told.report.clone()).map_err(|error| not_a_report(&error))?;
+    let ended = json!(ended(&report, told.pass, &begun, before.as_ref())?);
+    let key = AccountKey {
         uid,
-        run: kept(report.run)?,
+        account: &account,
     };
-    let subject = ProofMigration {
-        name: name.clone(),
-        uid: uid.to_string(),
-        run: report.run,
+    let pass = EndedPass {
+        pass,
+        done: &ended,
+        report: Some(&told.report),
     };
-    let sealed = proof::seal(&platform, &tenant, subject, report).await?;
-    let kept = tenant.store.report_put(key, sealed.as_new(), &tenant.actor);
-    kept.await?;
+    tenant
+        .store
+        .pass_end(key, &pass, (&name, &tenant.actor))
+        .await
+        .map_err(superseded)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a report of one account amounts to.
+fn ended(
+    report: &Report,
+    pass: u32,
+    begun: &Begun,
+    before: Option<&Ended>,
+) -> Result<Ended, ApiError> {
+    let ending = match report.outcome {
+        Outcome::Complete => Ending::Complete,
+        Outcome::Partial => Ending::Partial,
+        Outcome::Failed => Ending::Failed,
+        Outcome::Stopped => return Err(not_a_report(&"a stopped pass has not ended")),
+    };
+    let [account] = report.accounts.as_slice() else {
+        return Err(not_a_report(&"expected one account"));
+    };
+    let changed = account.written_messages
+        + account.matched_messages
+        + account.flag_changes
+        + account.vanished_messages;
+    let before_done = before.map(|ended| ended.done);
+    let absent = account
+        .exceptions
+        .iter()
+        .filter(|e| !e.reason.is_only_metadata())
+        .count();
+    let sum = |of: fn(&FolderProof) -> u64| account.folders.iter().map(of).sum();
+    let messages = MessageCounts {
+        source: sum(|folder| folder.source_messages),
+        copied: sum(|folder| folder.copied_messages),
+        absent: absent as u64,
+        bytes: sum(|folder| folder.copied_bytes),
+        source_bytes: sum(|folder| folder.copied_bytes),
+    };
+    Ok(Ended {
+        done: Done::after(before_done.as_ref(), pass, begun.goal, ending, changed),
+        // One that could not be reached tells nothing: what was copied before still is.
+        messages: match (&account.failure, before) {
+            (Some(_), Some(before)) => before.messages.clone(),
+            _ => messages,
+        },
+        reason: account
+            .failure
+            .as_ref()
+            .map(|failure| failure.reason.clone()),
+    })
 }
 
 /// `GET /v1/tenants/{siren}/migrations/{name}/report`: the last run's; of the migration that bears
@@ -96,7 +145,7 @@ pub async fn get_report(
     State(platform): State<Arc<Platform>>,
     Path((siren, name)): Path<(String, String)>,
     Worker(user): Worker,
-) -> Result<Json<Report>, ApiError> {
+) -> Result<Json<Kept>, ApiError> {
     let tenant = enter(&platform, &user, "get", &siren, &name).await?;
     let uid = match migrations(&platform, &tenant).get_opt(&name).await? {
         Some(migration) => Some(uid_of(&migration)?),
@@ -124,46 +173,57 @@ fn migrations(platform: &Platform, tenant: &Tenant) -> Api<Migration> {
     Api::namespaced(platform.kube.clone(), tenant.namespace.as_str())
 }
 
-/// What a Job says it works for.
-struct UnderWay<'a> {
-    run: u32,
-    /// The Migration's UID; a Job of an earlier release does not tell it.
-    uid: Option<&'a str>,
-}
-
-/// The UID of the migration `name`, once it is the one the Job works for and the run is the one
-/// under way: a Job that lingers, of an earlier run or of a deleted namesake, changes nothing.
+/// The UID of the migration `name`, once it is the one that the Job works for: a Job of a deleted
+/// namesake that lingers changes nothing.
 async fn current(
     platform: &Platform,
     tenant: &Tenant,
     name: &str,
-    job: &UnderWay<'_>,
+    told: &str,
 ) -> Result<Uuid, ApiError> {
     let found = migrations(platform, tenant)
         .get_opt(name)
         .await?
         .ok_or_else(|| absent(name))?;
     let uid = uid_of(&found)?;
-    if job.uid.is_some_and(|told| told != uid.to_string()) {
-        return Err(stale(
-            "migration",
-            (
-                &format!("une autre migration porte maintenant le nom {name}"),
-                &format!("another migration is named {name} now"),
-            ),
-        ));
-    }
-    if found.spec.run == job.run {
+    if told == uid.to_string() {
         return Ok(uid);
     }
-    let (run, wanted) = (job.run, found.spec.run);
     Err(stale(
-        "run",
+        "migration",
         (
-            &format!("passe {run} de {name} : la passe en cours est {wanted}"),
-            &format!("run {run} of {name}: the run under way is {wanted}"),
+            &format!("une autre migration porte maintenant le nom {name}"),
+            &format!("another migration is named {name} now"),
         ),
     ))
+}
+
+/// What is said of a pass that is no longer under way.
+const OVER: (&str, &str) = (
+    "ce passage n'est plus celui en cours",
+    "this pass is no longer the one under way",
+);
+
+fn superseded(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Conflict { field: "pass", .. } => stale("pass", OVER),
+        other => other.into(),
+    }
+}
+
+fn not_a_report(why: &dyn std::fmt::Display) -> ApiError {
+    ApiError::invalid(
+        "report",
+        ("compte rendu illisible", &format!("unusable report: {why}")),
+        (
+            "vérifiez que le Job a la version de la plateforme",
+            "check that the Job has the platform's version",
+        ),
+    )
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, ApiError> {
+    serde_json::from_value(value.clone()).map_err(|error| ApiError::internal(&error))
 }
 
 fn absent(name: &str) -> ApiError {
@@ -211,16 +271,12 @@ fn parse(name: &str) -> Result<ResourceName, ApiError> {
     })
 }
 
-/// The database counts runs from 1, the Migration's spec from 0.
-fn kept(run: u32) -> Result<i32, ApiError> {
-    i32::try_from(run)
-        .ok()
-        .and_then(|run| run.checked_add(1))
-        .ok_or_else(|| {
-            ApiError::invalid(
-                "run",
-                ("passe trop grande", "run too large"),
-                ("corrigez ce champ", "correct this field"),
-            )
-        })
+fn number(pass: u32) -> Result<i32, ApiError> {
+    i32::try_from(pass).map_err(|_| {
+        ApiError::invalid(
+            "pass",
+            ("passage trop grand", "pass too large"),
+            ("corrigez ce champ", "correct this field"),
+        )
+    })
 }

@@ -47,7 +47,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .route(&format!("{tenant}/quota"), get(quota::get))
         .route(&format!("{tenant}/journal"), get(journal::tenant))
         .route(
-            &format!("{tenant}/migrations/{{name}}/progress"),
+            &format!("{tenant}/migrations/{{name}}/accounts/{{account}}/progress"),
             put(migrations::put_progress),
         )
         .route("/v1/journal", get(journal::platform))
@@ -59,7 +59,11 @@ pub fn router(platform: Arc<Platform>) -> Router {
     let long = Router::new()
         .route(
             &format!("{tenant}/migrations/{{name}}/report"),
-            put(migrations::put_report).get(migrations::get_report),
+            get(migrations::get_report),
+        )
+        .route(
+            &format!("{tenant}/migrations/{{name}}/accounts/{{account}}/report"),
+            put(migrations::put_report),
         )
         .layer(DefaultBodyLimit::max(REPORT_BODY_MAX))
         .route(

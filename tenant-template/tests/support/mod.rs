@@ -9,8 +9,8 @@ use melouvert_api::{
 };
 use melouvert_domain::{Lifecycle, MailDomain, NamespaceName, Siren};
 use melouvert_tenant_template::{
-    KeyPairPem, Material, Object, PlatformMaterial, PlatformSettings, TenantQuota, TenantResources,
-    ValidatedMigration, ValidatedTenant,
+    KeyPairPem, Material, Object, Pass, PlatformMaterial, PlatformSettings, TenantQuota,
+    TenantResources, ValidatedMigration, ValidatedTenant,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -92,7 +92,6 @@ pub fn migration() -> ValidatedMigration {
     ValidatedMigration {
         uid: "6b1f2f0e-0000-4000-8000-000000000002".into(),
         name: "vague-1".parse().unwrap(),
-        run: 3,
         siren: tenant.siren,
         namespace: tenant.namespace,
         source: Source {
@@ -102,13 +101,23 @@ pub fn migration() -> ValidatedMigration {
             ca: Some("certificate of the old server\n".into()),
             allow_cleartext: false,
         },
-        accounts_secret: "vague-1-accounts".into(),
-        jobs: 4,
         root_pem: "certificate of the region\n".into(),
         image: tenant.region.images.melouvert,
         storage_class: Some("lent".into()),
         dns_cidrs: vec!["10.96.0.2/32".into()],
         system_namespace: tenant.system_namespace,
+    }
+}
+
+pub fn pass() -> Pass {
+    Pass {
+        account: "0123456789".into(),
+        wave: "mairie".into(),
+        accounts_secret: "vague-1-accounts".into(),
+        number: 3,
+        verify_all: false,
+        connections: Some(2),
+        bytes_per_second: Some(1_000_000),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The accounts of a migration: a CSV file, taken whole or not at all.
 
+use std::path::Path;
+
 use melouvert_domain::EmailAddress;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -28,6 +30,23 @@ pub struct Line {
     pub target_password: SecretString,
 }
 
+/// Reads the file at `path`; see [`parse`].
+pub fn read(path: &Path, domains: Option<&[String]>) -> Result<Vec<Line>, CliError> {
+    parse(&bytes(path)?, domains)
+}
+
+/// The file as it is.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    std::fs::read(path).map_err(|error| {
+        let shown = path.display();
+        CliError::usage(text!(
+            "--accounts {shown} illisible",
+            "--accounts {shown} is unreadable"
+        ))
+        .caused_by(&error)
+    })
+}
+
 /// Reads the file; `domains`, when known, are the only ones that a target may have.
 pub fn parse(bytes: &[u8], domains: Option<&[String]>) -> Result<Vec<Line>, CliError> {
     let mut reader = csv::ReaderBuilder::new()
@@ -54,7 +73,7 @@ pub fn parse(bytes: &[u8], domains: Option<&[String]>) -> Result<Vec<Line>, CliE
     for record in reader.records() {
         let record = record.map_err(|error| not_csv(&error))?;
         let number = record.position().map_or(0, csv::Position::line);
-        let line = read(&record, places, number, domains)?;
+        let line = line(&record, places, number, domains)?;
         if lines
             .iter()
             .any(|l| l.target_user == line.target_user && l.source_user == line.source_user)
@@ -80,7 +99,7 @@ pub fn parse(bytes: &[u8], domains: Option<&[String]>) -> Result<Vec<Line>, CliE
     Ok(lines)
 }
 
-fn read(
+fn line(
     record: &csv::StringRecord,
     places: [usize; COLUMNS.len()],
     number: u64,
@@ -132,7 +151,7 @@ fn read(
 }
 
 /// The file as it is put in the Secret, in the expected order of columns.
-pub fn to_csv(lines: &[Line]) -> Result<Vec<u8>, CliError> {
+pub fn to_csv<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Result<Vec<u8>, CliError> {
     let failed = |error: &dyn std::error::Error| {
         CliError::failure(text!(
             "écriture du CSV impossible",

@@ -1,16 +1,25 @@
 //! `melouvert migrate`: moves mailboxes from an old server into a space, with a proof.
 
 mod accounts;
+mod change;
 mod copy;
+mod cutover;
 mod limits;
 mod lines;
+mod pause;
 mod proof;
+mod resume;
+mod retry;
+mod rollback;
 mod run;
+mod secret;
 mod source;
 mod status;
 mod tally;
 mod verify;
 mod wait;
+mod watch;
+mod waves;
 mod worker;
 
 use clap::Subcommand;
@@ -62,7 +71,36 @@ pub const FRENCH: &[French] = &[
         "allow_cleartext",
         "Accepte imap://, qui ne chiffre rien",
     ),
-    arg("migrate run", "jobs", "Comptes copiés en même temps"),
+    arg(
+        "migrate run",
+        "jobs",
+        "Comptes copiés en même temps, chacun par un Job",
+    ),
+    arg(
+        "migrate run",
+        "waves",
+        "Vagues, fichier YAML : waves: [{name, accounts, windows, notBefore}]",
+    ),
+    arg(
+        "migrate run",
+        "wave_size",
+        "Fait des vagues de tant de comptes, dans l'ordre du fichier de comptes",
+    ),
+    arg(
+        "migrate run",
+        "windows",
+        "Ne copie qu'à ces heures, p. ex. « ven 20:00-lun 06:00 Europe/Paris » ; peut être répété",
+    ),
+    arg(
+        "migrate run",
+        "limit_rate",
+        "Octets lus par seconde sur l'ancien serveur, tous comptes ensemble, p. ex. 5MB",
+    ),
+    arg(
+        "migrate run",
+        "max_connections",
+        "Connexions à l'ancien serveur en même temps, tous comptes ensemble",
+    ),
     arg(
         "migrate run",
         "name",
@@ -100,6 +138,62 @@ pub const FRENCH: &[French] = &[
         "Durée d'attente au plus avec --watch, p. ex. 12h",
     ),
     about(
+        "migrate pause",
+        "Arrête une migration après les lots en cours ; rien n'est perdu",
+    ),
+    arg("migrate pause", "siren", "SIREN de la collectivité"),
+    arg("migrate pause", "name", "Nom de la migration"),
+    about(
+        "migrate resume",
+        "Reprend une migration en pause, où elle s'était arrêtée",
+    ),
+    arg("migrate resume", "siren", "SIREN de la collectivité"),
+    arg("migrate resume", "name", "Nom de la migration"),
+    about(
+        "migrate retry",
+        "Reprend les comptes incomplets : seul ce qui manque est copié",
+    ),
+    arg("migrate retry", "siren", "SIREN de la collectivité"),
+    arg("migrate retry", "name", "Nom de la migration"),
+    arg(
+        "migrate retry",
+        "accounts",
+        "Fichier des comptes avec les mots de passe corrigés ; une vague se donne en entier",
+    ),
+    about(
+        "migrate cutover",
+        "Bascule : rattrape, attend que l'ancien serveur ne change plus, relit tout, prouve\n\nLa bascule est prouvée quand un passage entier n'a rien trouvé de nouveau, ou après le passage qui suit --source-frozen. L'ancien serveur n'est jamais modifié ; les mots de passe sont effacés.",
+    ),
+    arg("migrate cutover", "siren", "SIREN de la collectivité"),
+    arg("migrate cutover", "name", "Nom de la migration"),
+    arg("migrate cutover", "wave", "Une seule vague"),
+    arg(
+        "migrate cutover",
+        "source_frozen",
+        "Affirme que l'ancien serveur ne change plus : livraisons arrêtées, accès fermés",
+    ),
+    arg(
+        "migrate cutover",
+        "timeout",
+        "Durée d'attente au plus, p. ex. 12h",
+    ),
+    arg(
+        "migrate cutover",
+        "no_wait",
+        "Rend la main dès que la bascule est demandée",
+    ),
+    about(
+        "migrate rollback",
+        "Rend la référence à l'ancien serveur, jusqu'à la date annoncée ; n'efface rien",
+    ),
+    arg("migrate rollback", "siren", "SIREN de la collectivité"),
+    arg("migrate rollback", "name", "Nom de la migration"),
+    arg(
+        "migrate rollback",
+        "confirm",
+        "Le nom de la migration à nouveau, pour confirmer",
+    ),
+    about(
         "migrate verify",
         "Vérifie la preuve d'une migration : empreinte, puis chaque dossier\n\nÉchoue (code 10) s'il manque quoi que ce soit.",
     ),
@@ -131,7 +225,17 @@ pub const FRENCH: &[French] = &[
     arg("migrate worker", "limit_rate", limits::RATE),
     arg("migrate worker", "max_connections", limits::CONNECTIONS),
     arg("migrate worker", "state", "Dossier du journal de reprise"),
-    arg("migrate worker", "jobs", "Comptes copiés en même temps"),
+    arg(
+        "migrate worker",
+        "account",
+        "Identifiant du compte à copier",
+    ),
+    arg("migrate worker", "pass", "Numéro du passage"),
+    arg(
+        "migrate worker",
+        "verify_all",
+        "Tout relire, même ce qui l'a déjà été",
+    ),
     arg("migrate worker", "api", "URL de l'API de la plateforme"),
     arg(
         "migrate worker",
@@ -141,7 +245,6 @@ pub const FRENCH: &[French] = &[
     arg("migrate worker", "token_file", "Jeton du Job"),
     arg("migrate worker", "siren", "SIREN de la collectivité"),
     arg("migrate worker", "name", "Nom de la migration"),
-    arg("migrate worker", "run", "Numéro du passage"),
     arg("migrate worker", "uid", "UID de la Migration"),
 ];
 
@@ -163,6 +266,19 @@ pub enum Command {
     Run(run::Args),
     /// Tell where the migrations of a collectivity stand
     Status(status::Args),
+    /// Stop a migration after the batches in flight; nothing is lost
+    Pause(pause::Args),
+    /// Go on with a paused migration where it had stopped
+    Resume(resume::Args),
+    /// Take up the incomplete accounts again: only what is absent is copied
+    Retry(retry::Args),
+    /// Cut over: catch up, wait until the old server changes no more, read everything back, prove
+    ///
+    /// The cut-over is proven once a whole pass found nothing new, or after the pass that follows
+    /// --source-frozen. The old server is never changed; the passwords are deleted.
+    Cutover(cutover::Args),
+    /// Make the old server the reference again, until the date shown; deletes nothing
+    Rollback(rollback::Args),
     /// Verify the proof of a migration: its hash, then each folder
     ///
     /// Fails (code 10) when anything is absent.
@@ -184,6 +300,11 @@ impl Command {
             Self::Copy(args) => args.run(context).await,
             Self::Run(args) => args.run(context).await,
             Self::Status(args) => args.run(context).await,
+            Self::Pause(args) => args.run(context).await,
+            Self::Resume(args) => args.run(context).await,
+            Self::Retry(args) => args.run(context).await,
+            Self::Cutover(args) => args.run(context).await,
+            Self::Rollback(args) => args.run(context).await,
             Self::Verify(args) => args.run(context).await,
             Self::Proof(args) => args.run(context).await,
             Self::Worker(args) => args.run().await,

@@ -2,7 +2,11 @@
 
 use kube::api::ListParams;
 
-use super::{api, get, lines::Line, wait};
+use super::{
+    api, get,
+    lines::{self, Line},
+    wait,
+};
 use crate::{errors::CliError, globals::Context, input, kube::explain, text::text};
 
 /// Arguments of `melouvert migrate status`.
@@ -41,11 +45,14 @@ impl Args {
             return context.printer.rows(&lines);
         };
         let migration = if self.watch {
-            wait::finished(context, &api, name, timeout).await?
+            wait::finished(context, &api, (name, None), timeout).await?
         } else {
             get(&api, name).await?
         };
-        context.printer.rows(&[Line::from(migration.clone())])?;
+        let line = Line::from(migration.clone());
+        context
+            .printer
+            .one(&line, name, |lang| lines::details(&migration, lang))?;
         if self.watch {
             wait::outcome(&migration, siren.as_str())
         } else {

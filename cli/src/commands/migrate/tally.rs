@@ -1,16 +1,13 @@
-//! Counts what a run tells, for the platform.
+//! Counts what a pass tells, for the platform.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use melouvert_api::migration::{AccountCounts, MessageCounts};
-use melouvert_migration::{Event, Progress, Report, proof::AccountStatus};
+use melouvert_api::migration::MessageCounts;
+use melouvert_migration::{Event, Progress};
 
 /// Counters that worker tasks raise.
 #[derive(Debug, Default)]
 pub struct Tally {
-    total: u64,
-    complete: AtomicU64,
-    incomplete: AtomicU64,
     source: AtomicU64,
     copied: AtomicU64,
     bytes: AtomicU64,
@@ -18,31 +15,26 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Of a run over so many accounts.
-    pub fn new(total: u64) -> Self {
-        Self {
-            total,
-            ..Self::default()
+    /// Where the pass stands. What is left is taken to be as large as what was copied, on average.
+    pub fn counts(&self) -> MessageCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (source, copied, bytes) = (read(&self.source), read(&self.copied), read(&self.bytes));
+        MessageCounts {
+            source,
+            copied,
+            absent: read(&self.absent),
+            bytes,
+            source_bytes: expected(source, copied, bytes),
         }
     }
+}
 
-    /// Where the run stands.
-    pub fn counts(&self) -> (AccountCounts, MessageCounts) {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (
-            AccountCounts {
-                total: self.total,
-                complete: read(&self.complete),
-                incomplete: read(&self.incomplete),
-            },
-            MessageCounts {
-                source: read(&self.source),
-                copied: read(&self.copied),
-                absent: read(&self.absent),
-                bytes: read(&self.bytes),
-            },
-        )
+fn expected(source: u64, copied: u64, bytes: u64) -> u64 {
+    if copied == 0 {
+        return 0;
     }
+    let all = u128::from(bytes) * u128::from(source.max(copied)) / u128::from(copied);
+    u64::try_from(all).unwrap_or(u64::MAX)
 }
 
 impl Progress for Tally {
@@ -55,47 +47,39 @@ impl Progress for Tally {
             Event::Copied {
                 messages, bytes, ..
             } => {
-                raise(&self.copied, messages);
                 raise(&self.bytes, bytes);
+                raise(&self.copied, messages);
             }
             Event::Exception { exception, .. } if !exception.reason.is_only_metadata() => {
                 raise(&self.absent, 1);
             }
-            Event::AccountFinished { complete: true, .. } => raise(&self.complete, 1),
-            Event::AccountFinished {
-                complete: false, ..
-            } => raise(&self.incomplete, 1),
-            Event::AccountStarted { .. } | Event::Verified { .. } | Event::Exception { .. } => {}
+            _ => {}
         }
     }
 }
 
-/// The final counts, of all runs together, from the proof.
-pub fn of_report(report: &Report) -> (AccountCounts, MessageCounts) {
-    let total = report.accounts.len() as u64;
-    let complete = report
-        .accounts
-        .iter()
-        .filter(|a| a.status == AccountStatus::Complete)
-        .count() as u64;
-    let folders = || report.accounts.iter().flat_map(|account| &account.folders);
-    let absent = report
-        .accounts
-        .iter()
-        .flat_map(|account| &account.exceptions)
-        .filter(|exception| !exception.reason.is_only_metadata())
-        .count() as u64;
-    (
-        AccountCounts {
-            total,
-            complete,
-            incomplete: total - complete,
-        },
-        MessageCounts {
-            source: folders().map(|folder| folder.source_messages).sum(),
-            copied: folders().map(|folder| folder.copied_messages).sum(),
-            absent,
-            bytes: folders().map(|folder| folder.copied_bytes).sum(),
-        },
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_expected_to_be_like_what_was_copied() {
+        let tally = Tally::default();
+        tally.event(Event::Surveyed {
+            account: 0,
+            folders: 1,
+            to_copy: 10,
+        });
+        assert_eq!(tally.counts().source_bytes, 0);
+        tally.event(Event::Copied {
+            account: 0,
+            messages: 4,
+            bytes: 400,
+        });
+        let counts = tally.counts();
+        assert_eq!(
+            (counts.source, counts.copied, counts.source_bytes),
+            (10, 4, 1000)
+        );
+    }
 }

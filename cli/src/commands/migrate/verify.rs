@@ -3,11 +3,11 @@
 use kube::Api;
 use melouvert_api::Migration;
 use melouvert_domain::NamespaceName;
-use melouvert_migration::{Report, proof::AccountStatus};
+use melouvert_migration::{Report, proof::AccountStatus, seal};
 
 use super::{
     get,
-    proof::{self, document::Document, seal},
+    proof::{self, document::Document},
 };
 use crate::{
     errors::{CliError, Kind},

@@ -9,7 +9,7 @@ use kube::{
 };
 use melouvert_api::{Migration, condition::STALLED};
 
-use super::lines;
+use super::watch::Watch;
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
@@ -17,22 +17,24 @@ use crate::{
     text::{Text, text},
 };
 
-/// Watches until the run of the present spec ends; returns the migration as then seen.
+/// Watches until what is asked for ends, of the whole or of one wave; returns the migration as then
+/// seen.
 pub async fn finished(
     context: &Context,
     api: &Api<Migration>,
-    name: &str,
+    (name, wave): (&str, Option<&str>),
     timeout: Duration,
 ) -> Result<Migration, CliError> {
-    let mut progress = context.progress();
+    let mut progress = Watch::start(context);
     let watching = async {
         let objects = watcher::watch_object(api.clone(), name).default_backoff();
         pin_mut!(objects);
         while let Some(seen) = objects.next().await {
             match seen {
-                Ok(Some(migration)) => match judge(&migration)? {
-                    None => return Ok(migration),
-                    Some(text) => progress.update(&text),
+                Ok(Some(migration)) => match judge(&migration, wave)? {
+                    Sight::Over => return Ok(migration),
+                    Sight::NotTaken => progress.say(&text!("prise en charge…", "being taken up…")),
+                    Sight::UnderWay => progress.show(&migration),
                 },
                 Ok(None) => {
                     return Err(CliError::new(
@@ -45,7 +47,7 @@ pub async fn finished(
                 }
                 Err(error) => {
                     let why = error.to_string();
-                    progress.update(&text!(
+                    progress.say(&text!(
                         "le cluster ne répond plus : {why}",
                         "the cluster stopped answering: {why}"
                     ));
@@ -76,8 +78,28 @@ pub async fn finished(
     }
 }
 
-/// `None` when the run ended, else where it stands.
-fn judge(migration: &Migration) -> Result<Option<Text>, CliError> {
+/// What a look at a migration tells.
+#[derive(Debug, PartialEq, Eq)]
+enum Sight {
+    /// The operator has not seen the present spec.
+    NotTaken,
+    /// It goes on.
+    UnderWay,
+    /// Nothing happens any more until somebody changes the spec.
+    Over,
+}
+
+/// Phases in which nothing happens any more.
+const OVER: [&str; 6] = [
+    "Complete",
+    "Partial",
+    "Failed",
+    "Chasing",
+    "CutOver",
+    "RolledBack",
+];
+
+fn judge(migration: &Migration, wave: Option<&str>) -> Result<Sight, CliError> {
     let generation = migration.metadata.generation;
     let status = migration.status.clone().unwrap_or_default();
     // The operator observes a refused spec in its conditions alone.
@@ -97,11 +119,18 @@ fn judge(migration: &Migration) -> Result<Option<Text>, CliError> {
         ));
     }
     if status.observed_generation < generation {
-        return Ok(Some(text!("prise en charge…", "being taken up…")));
+        return Ok(Sight::NotTaken);
     }
-    Ok(match status.phase.as_deref() {
-        Some("Complete" | "Partial" | "Failed") => None,
-        _ => Some(lines::progress(&status)),
+    let whole = status.phase.as_deref();
+    let of_wave = |wave| {
+        let found = status.waves.iter().find(|one| one.name == wave);
+        found.map(|one| one.phase.as_str())
+    };
+    let phase = wave.map_or(whole, of_wave);
+    Ok(if phase.is_some_and(|phase| OVER.contains(&phase)) {
+        Sight::Over
+    } else {
+        Sight::UnderWay
     })
 }
 
@@ -110,8 +139,8 @@ pub fn outcome(migration: &Migration, siren: &str) -> Result<(), CliError> {
     let status = migration.status.clone().unwrap_or_default();
     let name = migration.metadata.name.clone().unwrap_or_default();
     let see = text!(
-        "melouvert migrate proof {siren} {name} nomme chaque absent et que faire, puis relancez avec --again",
-        "melouvert migrate proof {siren} {name} names what is absent and what to do; then run with --again"
+        "melouvert migrate proof {siren} {name} nomme chaque absent et que faire, puis : melouvert migrate retry {siren} {name}",
+        "melouvert migrate proof {siren} {name} names what is absent and what to do; then: melouvert migrate retry {siren} {name}"
     );
     match status.phase.as_deref() {
         Some("Partial") => {
@@ -126,6 +155,17 @@ pub fn outcome(migration: &Migration, siren: &str) -> Result<(), CliError> {
             )
             .remedy(see))
         }
+        Some("Chasing") => Err(CliError::new(
+            Kind::Partial,
+            text!(
+                "migration {name} : l'ancien serveur change encore, la bascule n'est pas prouvée",
+                "migration {name}: the old server still changes, the cut-over is not proven"
+            ),
+        )
+        .remedy(text!(
+            "arrêtez-y les livraisons et les accès, puis : melouvert migrate cutover {siren} {name} --source-frozen",
+            "stop deliveries and access there, then: melouvert migrate cutover {siren} {name} --source-frozen"
+        ))),
         Some("Failed") => {
             let stalled = status.conditions.iter().find(|c| c.type_ == STALLED);
             let Text { fr, en } = stalled.map_or_else(|| Text::verbatim("?"), reasons::full);
@@ -168,7 +208,7 @@ mod tests {
         };
         let conditions = merge(&[], vec![verdict], Some(2), jiff::Timestamp::UNIX_EPOCH);
         refused.status.as_mut().unwrap().conditions = conditions;
-        let error = judge(&refused).unwrap_err();
+        let error = judge(&refused, None).unwrap_err();
         assert_eq!(error.kind, Kind::Conflict);
         assert!(
             error.message.fr.contains("spec.accountsSecret"),
@@ -178,9 +218,25 @@ mod tests {
 
     #[test]
     fn only_the_present_run_ends_the_wait() {
-        assert!(judge(&migration(1, "Complete")).unwrap().is_some());
-        assert!(judge(&migration(2, "Running")).unwrap().is_some());
-        assert!(judge(&migration(2, "Complete")).unwrap().is_none());
+        let sight = |observed, phase| judge(&migration(observed, phase), None).unwrap();
+        assert_eq!(sight(1, "Complete"), Sight::NotTaken);
+        assert_eq!(sight(2, "Running"), Sight::UnderWay);
+        assert_eq!(sight(2, "Waiting"), Sight::UnderWay);
+        assert_eq!(sight(2, "Complete"), Sight::Over);
+        assert_eq!(sight(2, "CutOver"), Sight::Over);
+    }
+
+    #[test]
+    fn one_wave_may_be_waited_for() {
+        let mut seen = migration(2, "Waiting");
+        let wave = |name: &str, phase: &str| melouvert_api::migration::WaveStatus {
+            name: name.into(),
+            phase: phase.into(),
+            ..Default::default()
+        };
+        seen.status.as_mut().unwrap().waves = vec![wave("a", "CutOver"), wave("b", "Waiting")];
+        assert_eq!(judge(&seen, Some("a")).unwrap(), Sight::Over);
+        assert_eq!(judge(&seen, Some("b")).unwrap(), Sight::UnderWay);
     }
 
     #[test]

@@ -1,18 +1,25 @@
-//! `melouvert migrate worker`: one run of the engine, in the Job of a migration.
+//! `melouvert migrate worker`: one pass of the engine over one account, in the account's Job.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use hyper::Method;
-use melouvert_api::wire::{PutProgress, PutReport};
+use melouvert_api::wire::{PutPassProgress, PutPassReport};
 use melouvert_migration::{
     Account, Destination, Endpoint, Options, Origin, Outcome, Report,
+    engine::Verification,
     imap::{Compressing, ImapError, Login, Security},
+    seal,
 };
+use melouvert_waves::identifier;
 use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{accounts, limits, proof::seal, tally};
+use super::{accounts, limits, tally};
 use crate::{
     errors::{CliError, Kind},
     platform::PlatformClient,
@@ -51,9 +58,15 @@ pub struct Args {
     /// The folder of the journal that makes the copy resumable
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
-    /// How many accounts are copied at once
+    /// The identifier of the account to copy
+    #[arg(long, value_name = "ACCOUNT")]
+    account: String,
+    /// The number of the pass
     #[arg(long, value_name = "NUMBER")]
-    jobs: u32,
+    pass: u32,
+    /// Read everything back, even what was before
+    #[arg(long)]
+    verify_all: bool,
     /// The URL of the platform API
     #[arg(long, value_name = "URL")]
     api: String,
@@ -71,10 +84,7 @@ pub struct Args {
     name: String,
     /// The UID of the migration
     #[arg(long, value_name = "UID")]
-    uid: Option<String>,
-    /// The number of the run
-    #[arg(long, value_name = "NUMBER")]
-    run: u32,
+    uid: String,
     #[command(flatten)]
     limits: limits::LimitArgs,
 }
@@ -83,10 +93,15 @@ impl Args {
     /// Copies, tells the platform, and ends with the engine's exit code.
     pub async fn run(&self) -> Result<(), CliError> {
         let accounts = self.accounts()?;
-        let tally = Arc::new(tally::Tally::new(accounts.len() as u64));
+        let tally = Arc::new(tally::Tally::default());
         let stop = stop_on_signal()?;
         let options = Options {
-            jobs: self.jobs as usize,
+            jobs: 1,
+            verification: if self.verify_all {
+                Verification::All
+            } else {
+                Verification::New
+            },
             limits: self.limits.limits(),
             ..Options::default()
         };
@@ -96,6 +111,10 @@ impl Args {
             report = engine => report,
             never = self.tell_progress(&tally) => match never {},
         };
+        // One that was stopped has not ended: the pass goes on later where it stands.
+        if report.outcome == Outcome::Stopped {
+            return ended(report.outcome);
+        }
         // Not to be taken for an outcome of the engine: the Job starts again.
         self.hand_over(&report)
             .await
@@ -141,8 +160,18 @@ impl Args {
             login: Login::default(),
             compress: Compressing::default(),
         };
-        Ok(accounts::parse(&bytes, None)?
-            .into_iter()
+        let lines = accounts::parse(&bytes, None)?;
+        let own = lines.into_iter().find(|line| {
+            identifier(&line.source_user, &line.target_user.to_string()) == self.account
+        });
+        let account = &self.account;
+        let own = own.ok_or_else(|| {
+            CliError::usage(text!(
+                "le compte {account} n'est plus dans le Secret",
+                "account {account} is no longer in the Secret"
+            ))
+        })?;
+        Ok(std::iter::once(own)
             .map(|line| Account {
                 source: Origin::Imap(endpoint(
                     scheme,
@@ -164,51 +193,42 @@ impl Args {
             .collect())
     }
 
-    /// Tells the platform where the run stands, over and over; what it misses once, the next says.
+    /// Tells the platform where the pass stands, over and over; what it misses once, the next says.
     async fn tell_progress(&self, tally: &tally::Tally) -> std::convert::Infallible {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut told = None;
+        let (mut told, mut seen, mut since) = (None, 0, Instant::now());
         loop {
             beat.tick().await;
-            let counts = tally.counts();
-            if told.as_ref() == Some(&counts) {
+            let messages = tally.counts();
+            let elapsed = since.elapsed().as_millis().max(1);
+            let rate = u128::from(messages.bytes - seen) * 1000 / elapsed;
+            (seen, since) = (messages.bytes, Instant::now());
+            let progress = PutPassProgress {
+                migration_uid: self.uid.clone(),
+                pass: self.pass,
+                messages,
+                bytes_per_second: u64::try_from(rate).unwrap_or(u64::MAX),
+            };
+            if told.as_ref() == Some(&progress) {
                 continue;
             }
-            match self.put_progress(counts.clone()).await {
-                Ok(()) => told = Some(counts),
+            match self.put("progress", &progress).await {
+                Ok(()) => told = Some(progress),
                 Err(error) => tracing::warn!(%error, cause = error.cause, "progress was not told"),
             }
         }
     }
 
-    async fn put_progress(
-        &self,
-        (accounts, messages): (
-            melouvert_api::migration::AccountCounts,
-            melouvert_api::migration::MessageCounts,
-        ),
-    ) -> Result<(), CliError> {
-        let body = PutProgress {
-            run: self.run,
-            migration_uid: self.uid.clone(),
-            accounts,
-            messages,
-        };
-        let doing = text!("annoncer l'avancement", "tell the progress");
-        let path = self.path("progress");
+    async fn put(&self, what: &str, body: &impl serde::Serialize) -> Result<(), CliError> {
+        let doing = text!("informer la plateforme", "tell the platform");
+        let path = format!(
+            "/v1/tenants/{}/migrations/{}/accounts/{}/{what}",
+            self.siren, self.name, self.account
+        );
         self.connect()
             .await?
-            .tell(Method::PUT, &path, &body, &doing)
-            .await
-            .map(drop)
-    }
-
-    async fn put_report(&self, body: &PutReport) -> Result<(), CliError> {
-        let doing = text!("remettre la preuve", "hand over the proof");
-        self.connect()
-            .await?
-            .tell(Method::PUT, &self.path("report"), body, &doing)
+            .tell(Method::PUT, &path, body, &doing)
             .await
             .map(drop)
     }
@@ -221,11 +241,7 @@ impl Args {
         PlatformClient::direct(&self.api, &read(&self.api_ca)?, &SecretString::from(token)).await
     }
 
-    fn path(&self, what: &str) -> String {
-        format!("/v1/tenants/{}/migrations/{}/{what}", self.siren, self.name)
-    }
-
-    /// A run without its proof has not ended: the Job then starts again and finds all copied.
+    /// A pass without its report has not ended: the Job then starts again and finds all copied.
     async fn hand_over(&self, report: &Report) -> Result<(), CliError> {
         let value = serde_json::to_value(report).map_err(|error| {
             CliError::failure(text!(
@@ -234,20 +250,13 @@ impl Args {
             ))
             .caused_by(&error)
         })?;
-        let value = seal::settled(value);
-        let body = PutReport {
-            run: self.run,
+        let body = PutPassReport {
             migration_uid: self.uid.clone(),
-            hash: seal::hash(&value),
-            report: value,
+            pass: self.pass,
+            report: seal::settled(value),
         };
-        let counts = tally::of_report(report);
         for wait in ATTEMPTS {
-            let told = async {
-                self.put_progress(counts.clone()).await?;
-                self.put_report(&body).await
-            };
-            match told.await {
+            match self.put("report", &body).await {
                 Ok(()) => return Ok(()),
                 // A right that was granted a moment ago is refused for a moment more.
                 Err(error) if matches!(error.kind, Kind::Unavailable | Kind::Refused) => {
@@ -257,7 +266,7 @@ impl Args {
                 Err(error) => return Err(error),
             }
         }
-        self.put_report(&body).await
+        self.put("report", &body).await
     }
 }
 

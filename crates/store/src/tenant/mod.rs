@@ -1,6 +1,7 @@
 //! One tenant's database: agents, aliases, journal, migration reports.
 
 mod agents;
+mod passes;
 mod postmaster;
 mod reports;
 
@@ -9,6 +10,7 @@ use melouvert_domain::{EmailAddress, Siren, StorageSize};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
+pub use passes::{AccountKey, AccountPasses, EndedPass, NewPass};
 pub use reports::{MigrationReport, NewReport, ReportKey};
 
 use crate::{

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use melouvert_api::wire::{PROOF_FORMAT, Proof};
 use melouvert_migration::Report;
 
-use super::seal;
 use crate::{
     errors::{CliError, Kind},
     text::text,
 };
+use melouvert_migration::seal;
 
 /// A proof as it was signed, and as the engine reads it.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 
 pub mod document;
 mod page;
-pub mod seal;
 mod verify;
 pub mod words;
 

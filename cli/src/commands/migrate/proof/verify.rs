@@ -7,12 +7,12 @@ use melouvert_pki::{PkiError, document::Signed};
 use serde::Serialize;
 
 use super::document::{self, Document};
-use super::seal;
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
     text::{self, Lang, Text, text},
 };
+use melouvert_migration::seal;
 
 /// Verify a proof offline: signature, authority, hash, then its own consistency
 ///
