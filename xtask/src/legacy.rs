@@ -19,6 +19,8 @@ pub struct LegacyServer {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// The folder of its mailboxes.
+    mail: PathBuf,
 }
 
 /// One account of the old server.
@@ -46,9 +48,7 @@ impl LegacyServer {
             fs::remove_dir_all(&state).context("failed to empty the old server's folder")?;
         }
         fs::create_dir_all(state.join("config")).context("failed to make a folder")?;
-        for account in accounts {
-            fill(&state, account)?;
-        }
+        fill(&state, accounts)?;
         let host = format!("imap.{NAMESPACE}.svc.cluster.local");
         let authority = certificate(&state, &host)?;
         configure(&state, accounts)?;
@@ -58,7 +58,20 @@ impl LegacyServer {
             authority,
             host,
             port: 993,
+            mail: state.join("mail"),
         })
+    }
+}
+
+impl LegacyServer {
+    /// Puts a message into an account's INBOX, as a delivery would.
+    pub fn deliver(&self, user: &str, name: &str, message: &str) -> anyhow::Result<()> {
+        let inbox = self.mail.join(user).join("agent01");
+        let (draft, file) = (inbox.join("tmp").join(name), inbox.join("new").join(name));
+        fs::write(&draft, message).context("failed to write a message")?;
+        std::os::unix::fs::chown(&draft, Some(10_001), Some(10_001))
+            .context("failed to give a message away")?;
+        fs::rename(draft, file).context("failed to deliver a message")
     }
 }
 
@@ -93,25 +106,34 @@ fn run(
     pod(&["get", "pod", "imap", "-o", "jsonpath={.status.podIP}"])
 }
 
-/// Real messages, recombined, as a Maildir.
-fn fill(state: &std::path::Path, account: &LegacyAccount<'_>) -> anyhow::Result<()> {
-    let dir = state.join("mail").join(account.user);
-    fs::create_dir_all(&dir).context("failed to make a mailbox")?;
-    shell::output(
-        shell::cargo()
-            .args([
-                "run",
-                "--quiet",
-                "--package",
-                "melouvert-bench",
-                "--",
-                "corpus",
-                "--out",
-            ])
-            .arg(dir)
-            .args(["--messages", &account.messages.to_string()]),
-    )
-    .map(drop)
+/// Real messages, recombined, as Maildirs: one corpus for each number of messages asked for.
+fn fill(state: &std::path::Path, accounts: &[LegacyAccount<'_>]) -> anyhow::Result<()> {
+    let mut by_size: std::collections::BTreeMap<u32, Vec<&str>> = std::collections::BTreeMap::new();
+    for account in accounts {
+        by_size
+            .entry(account.messages)
+            .or_default()
+            .push(account.user);
+    }
+    for (messages, users) in by_size {
+        let corpus = state.join(format!("corpus-{messages}"));
+        let all = messages * u32::try_from(users.len()).context("too many accounts")?;
+        shell::output(
+            shell::cargo()
+                .args(["run", "--quiet", "--package", "melouvert-bench", "--"])
+                .args(["corpus", "--out"])
+                .arg(&corpus)
+                .args(["--messages", &all.to_string()])
+                .args(["--mailboxes", &users.len().to_string()]),
+        )?;
+        for (place, user) in users.iter().enumerate() {
+            let home = state.join("mail").join(user);
+            fs::create_dir_all(&home).context("failed to make a mailbox")?;
+            let made = corpus.join(format!("agent{:02}", place + 1));
+            fs::rename(made, home.join("agent01")).context("failed to place a mailbox")?;
+        }
+    }
+    Ok(())
 }
 
 /// A certificate of an authority of its own, as a server that is not Melouvert's would have: in

@@ -5,6 +5,8 @@
 
 pub mod external;
 
+pub mod witness;
+
 use std::{
     process::{Command, Output},
     sync::OnceLock,

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use melouvert_e2e::{kubectl, outcome, platform, refuses, text, two_spaces};
 
 /// `melouvert` as another person, known by a client certificate.
-fn as_person(user: &str, groups: &[&str]) -> anyhow::Result<Command> {
+pub fn as_person(user: &str, groups: &[&str]) -> anyhow::Result<Command> {
     let kubeconfig = platform().cluster.client_kubeconfig(user, groups)?;
     let mut command = platform().melouvert();
     command.env("KUBECONFIG", kubeconfig);

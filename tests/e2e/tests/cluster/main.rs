@@ -10,3 +10,4 @@ mod lifecycle;
 mod migration;
 mod repair;
 mod uninstall;
+mod waves;
