@@ -35,6 +35,9 @@ pub enum Reason {
     TargetBreaks,
     /// Read back, the message was not there.
     AbsentAtTarget,
+    /// It had been read back alike, and is no longer there: the target's user deleted it, or the
+    /// target lost it. It is not copied again on its own.
+    DeletedAtTarget,
     /// Read back, the bytes were others.
     BytesDiffer,
     /// Read back, the date was another.
@@ -74,6 +77,9 @@ impl Reason {
                 "Rename the folder on the old server, or allow its name on the target."
             }
             Self::TargetBreaks => "Look into the target's log for this message, then run again.",
+            Self::DeletedAtTarget => {
+                "If its user did not delete it, copy it again: run with a new state folder."
+            }
             Self::BytesDiffer => "Keep the old server: the target altered this message. Report it.",
             Self::DateDiffers => "The target keeps another date; the bytes are right.",
             Self::FlagsDiffer => {

@@ -9,6 +9,10 @@ pub const RATE: &str =
 /// French help of `--max-connections`.
 pub const CONNECTIONS: &str = "Connexions simultanées à un même ancien serveur";
 
+/// French help of `--no-special-use`.
+pub const SPECIAL_USE: &str =
+    "Garder le nom des dossiers d'usage (Envoyés, Corbeille…), même si la cible en a un pour cela";
+
 /// Options that spare the old server.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LimitArgs {

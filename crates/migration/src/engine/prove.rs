@@ -48,11 +48,17 @@ pub(super) fn judge(
         for difference in &verdict.differences {
             let state = journal.state().by_id(folder.run.id);
             let item = state.and_then(|state| state.items.get(&difference.source_uid));
+            let was_there = item.zip(state).is_some_and(|(item, state)| {
+                item.target_uid != 0 && item.target_uid <= state.verified
+            });
+            let mut reason = difference.reason;
+            if reason == Reason::AbsentAtTarget && was_there {
+                reason = Reason::DeletedAtTarget;
+            }
             let uid = Some(difference.source_uid);
             let user = job.account.source.user();
-            let mut exception =
-                Exception::new(user, &folder.run.source.path, uid, difference.reason)
-                    .saying(&difference.detail);
+            let mut exception = Exception::new(user, &folder.run.source.path, uid, reason)
+                .saying(&difference.detail);
             if let Some(item) = item {
                 exception = exception.about(item.size, item.date);
             }
@@ -62,7 +68,7 @@ pub(super) fn judge(
             };
             job.progress.event(event);
             report.exceptions.push(exception);
-            if difference.reason == Reason::AbsentAtTarget {
+            if reason == Reason::AbsentAtTarget {
                 records.push(Record::Lost(folder.run.id, difference.source_uid));
             }
         }

@@ -92,6 +92,7 @@ pub const FRENCH: &[French] = &[
     ),
     arg("migrate copy", "limit_rate", limits::RATE),
     arg("migrate copy", "max_connections", limits::CONNECTIONS),
+    arg("migrate copy", "no_special_use", limits::SPECIAL_USE),
 ];
 
 /// Copy mailboxes from one IMAP server to another, without any cluster
@@ -134,6 +135,9 @@ pub struct Args {
     verify_all: bool,
     #[command(flatten)]
     limits: limits::LimitArgs,
+    /// Keep the names of sent mail, trash and the like, even if the target has a folder for that
+    #[arg(long)]
+    no_special_use: bool,
 }
 
 impl Args {
@@ -156,6 +160,7 @@ impl Args {
             fail_fast: self.fail_fast,
             max_errors: self.max_errors,
             limits: self.limits.limits(),
+            special_use: !self.no_special_use,
             ..Options::default()
         };
         let report = self.copy(accounts, &options, context).await;

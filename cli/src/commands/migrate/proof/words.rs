@@ -66,6 +66,10 @@ pub fn why(reason: Reason) -> Text {
             "relu : le message n'est pas dans la nouvelle boîte",
             "read back: the message is not in the new mailbox"
         ),
+        Reason::DeletedAtTarget => text!(
+            "relu auparavant, le message n'est plus dans la nouvelle boîte",
+            "read back before, the message is no longer in the new mailbox"
+        ),
         Reason::BytesDiffer => text!(
             "relu : le nouveau serveur a altéré le message",
             "read back: the new server altered the message"
@@ -115,6 +119,9 @@ pub fn remedy(reason: Reason) -> Text {
         Reason::TargetRefused => "lisez la réponse du serveur, ôtez la cause, puis relancez",
         Reason::TargetFolderRefused => "renommez le dossier sur l'ancien serveur, puis relancez",
         Reason::TargetBreaks => "cherchez ce message dans les journaux de la cible, puis relancez",
+        Reason::DeletedAtTarget => {
+            "si l'agent ne l'a pas supprimé, recopiez-le en relançant avec un dossier d'état neuf"
+        }
         Reason::BytesDiffer => {
             "gardez l'ancien serveur : la cible a altéré ce message ; signalez-le"
         }
