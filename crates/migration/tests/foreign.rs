@@ -5,7 +5,6 @@ mod common;
 #[path = "common/foreign.rs"]
 mod foreign;
 
-use std::collections::HashSet;
 
 use common::{Lab, summary, test_options, witness};
 use melouvert_bench::dovecot::PASSWORD;
@@ -34,7 +33,7 @@ async fn copy(lab: &Lab, from: u16, to: u16, query: &str) -> Report {
 }
 
 /// Each message of the source is at the target, or is told.
-fn assert_accounted(account: &AccountReport, messages: u64) -> HashSet<Reason> {
+fn assert_accounted(account: &AccountReport, messages: u64) -> Vec<Reason> {
     assert!(account.failure.is_none(), "{:?}", account.failure);
     let absent: Vec<_> = account
         .exceptions
