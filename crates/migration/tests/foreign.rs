@@ -5,7 +5,6 @@ mod common;
 #[path = "common/foreign.rs"]
 mod foreign;
 
-
 use common::{Lab, summary, test_options, witness};
 use melouvert_bench::dovecot::PASSWORD;
 use melouvert_migration::account::parse_accounts;

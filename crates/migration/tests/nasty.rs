@@ -36,6 +36,7 @@ fn imap(server: &Dovecot, commands: &[Vec<u8>]) -> String {
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let bad = |line: &&str| line.starts_with("b NO") || line.starts_with("b BAD");
     assert_eq!(answer.lines().find(bad), None);
+    assert!(answer.contains("c OK"), "{answer}");
     answer
 }
 

@@ -8,7 +8,7 @@ use super::Job;
 use super::collections;
 use super::folder::{self, FolderRun, OpenError};
 use super::options::Verification;
-use super::plan::{FolderPlan, plan};
+use super::plan::{FlagWork, FolderPlan, plan};
 use super::prove;
 use super::recover::settle;
 use super::renamed;
@@ -349,6 +349,18 @@ fn tell_gone(journal: &mut Journal, run: &FolderRun) -> Result<u64, MigrationErr
     Ok(run.plan.gone.len() as u64)
 }
 
+/// What to change at the target. A flag set on one side only is that side's change: what the
+/// target's user did to other flags stays.
+pub(super) fn flag_changes(work: &[FlagWork]) -> Vec<FlagChange> {
+    work.iter()
+        .map(|work| FlagChange {
+            uid: work.target_uid,
+            add: work.now.minus(&work.base),
+            remove: work.base.minus(&work.now),
+        })
+        .collect()
+}
+
 async fn change_flags(
     job: &Job,
     journal: &mut Journal,
@@ -358,16 +370,7 @@ async fn change_flags(
     let mut carried = 0;
     for run in runs.iter_mut().filter(|run| !run.plan.flags.is_empty()) {
         let work = std::mem::take(&mut run.plan.flags);
-        // A flag set on one side only is that side's change: what the target's user did to other
-        // flags stays.
-        let changes: Vec<FlagChange> = work
-            .iter()
-            .map(|work| FlagChange {
-                uid: work.target_uid,
-                add: work.now.minus(&work.base),
-                remove: work.base.minus(&work.now),
-            })
-            .collect();
+        let changes = flag_changes(&work);
         target
             .change_flags(&run.target.name, &changes)
             .await

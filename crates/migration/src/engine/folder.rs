@@ -109,27 +109,40 @@ pub(super) async fn open(
 }
 
 impl FolderRun {
-    /// Adds to the pool what the target holds above `above` and the journal does not know.
+    /// Adds to the pool what the target holds above `above` and the journal does not know. A
+    /// message that was acknowledged without its UID is found here and gets it: left in the pool
+    /// it would pass for the next exact duplicate, which would then never be written.
     pub(super) async fn read_back(
         &mut self,
         target: &mut dyn Target,
-        journal: &Journal,
+        journal: &mut Journal,
         above: Uid,
-    ) -> Result<(), EndpointError> {
+    ) -> Result<(), OpenError> {
         if self.target.messages == 0 || self.target.uid_next <= above.saturating_add(1) {
             return Ok(());
         }
-        let journalled: HashSet<Uid> = journal
-            .state()
-            .by_id(self.id)
-            .map(|state| state.items.values().map(|item| item.target_uid).collect())
-            .unwrap_or_default();
+        let items = || {
+            let state = journal.state().by_id(self.id);
+            state.into_iter().flat_map(|state| state.items.values())
+        };
+        let journalled: HashSet<Uid> = items().map(|item| item.target_uid).collect();
+        let unnumbered: Vec<ItemRecord> = items()
+            .filter(|item| item.target_uid == 0)
+            .cloned()
+            .collect();
         for held in target.read_above(&self.target.name, above).await? {
             self.seen_through = self.seen_through.max(held.uid);
             if !journalled.contains(&held.uid) {
                 self.pool.add(held.hash, held.uid, held.date);
             }
         }
+        let numbered = unnumbered.into_iter().filter_map(|item| {
+            let target_uid = self.pool.claim(item.hash, item.date)?;
+            let item = ItemRecord { target_uid, ..item };
+            Some(Record::Item(self.id, item))
+        });
+        let numbered = numbered.collect();
+        journal.append(numbered)?;
         Ok(())
     }
 

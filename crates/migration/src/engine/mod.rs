@@ -3,6 +3,8 @@
 mod account;
 mod collections;
 mod folder;
+#[cfg(test)]
+mod interleavings;
 mod options;
 mod plan;
 mod prove;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::folder::OpenError;
 use super::writer::Writer;
 use crate::error::{EndpointError, MigrationError};
 use crate::target::{Target, TargetFolder};
@@ -92,13 +93,16 @@ impl Writer<'_> {
 
     async fn look_again(&mut self, folder: usize) -> Result<(), MigrationError> {
         let name = self.folders[folder].target.name.clone();
-        let looked = async {
-            let state = settle(self.target, &name).await?;
-            let run = &mut self.folders[folder];
-            run.target = state;
-            let above = run.seen_through;
-            run.read_back(self.target, self.journal, above).await
-        };
-        looked.await.map_err(|error| self.target_error(error))
+        let state = settle(self.target, &name)
+            .await
+            .map_err(|error| self.target_error(error))?;
+        let run = &mut self.folders[folder];
+        run.target = state;
+        let above = run.seen_through;
+        let read = run.read_back(self.target, self.journal, above).await;
+        read.map_err(|error| match error {
+            OpenError::Target(error) => self.target_error(error),
+            OpenError::Migration(error) => error,
+        })
     }
 }

@@ -65,6 +65,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Goes forward over bytes that [`Cursor::rest`] showed.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at = (self.at + bytes).min(self.text.len());
+    }
+
     pub(super) fn spaces(&mut self) {
         while self.take(b' ') {}
     }

@@ -261,6 +261,15 @@ fn parse_mailbox_status(cursor: &mut Cursor<'_>) -> Result<StatusItem, String> {
         ..StatusItem::default()
     };
     cursor.spaces();
+    if cursor.peek() != Some(b'(') {
+        // GreenMail quotes a quoted name once more: what stands before the list is the name.
+        let rest = cursor.rest();
+        let list = rest.iter().rposition(|byte| *byte == b'(');
+        let list = list.ok_or_else(|| cursor.wanted("`(`"))?;
+        let name = lossy(&rest[..list]);
+        item.name = format!("{}{}", item.name, name.trim().trim_matches('"'));
+        cursor.skip(list);
+    }
     cursor.expect(b'(')?;
     loop {
         cursor.spaces();
@@ -388,6 +397,11 @@ mod tests {
         };
         assert_eq!(state.mailbox_id.as_deref(), Some("F2212ea87-6097"));
         assert_eq!((state.messages, state.uid_next), (2, 9));
+        let sloppy = b"* STATUS \"\"&AMk-t&AOk-\"\" (MESSAGES 3 UIDNEXT 4)";
+        let Ok(Response::Untagged(Untagged::MailboxStatus(state))) = parse(sloppy, &[]) else {
+            panic!("status")
+        };
+        assert_eq!((state.name.as_str(), state.messages), ("&AMk-t&AOk-", 3));
     }
 
     proptest! {
