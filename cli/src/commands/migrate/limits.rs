@@ -1,4 +1,4 @@
-//! What a copy spares the old server: options of `migrate copy` and of the Job's worker.
+//! What a copy spares the old server, and how it names folders: options of `migrate copy` and of the Job's worker.
 
 use bytesize::ByteSize;
 use melouvert_migration::Limits;
@@ -32,6 +32,14 @@ impl LimitArgs {
             max_connections_per_host: self.max_connections.map(usize::from),
         }
     }
+}
+
+/// Options about folder names at the target.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct NameArgs {
+    /// Keep the names of sent mail, trash and the like, even if the target has a folder for that
+    #[arg(long)]
+    pub no_special_use: bool,
 }
 
 fn rate(text: &str) -> Result<ByteSize, String> {

@@ -135,9 +135,8 @@ pub struct Args {
     verify_all: bool,
     #[command(flatten)]
     limits: limits::LimitArgs,
-    /// Keep the names of sent mail, trash and the like, even if the target has a folder for that
-    #[arg(long)]
-    no_special_use: bool,
+    #[command(flatten)]
+    names: limits::NameArgs,
 }
 
 impl Args {
@@ -160,7 +159,7 @@ impl Args {
             fail_fast: self.fail_fast,
             max_errors: self.max_errors,
             limits: self.limits.limits(),
-            special_use: !self.no_special_use,
+            special_use: !self.names.no_special_use,
             ..Options::default()
         };
         let report = self.copy(accounts, &options, context).await;
