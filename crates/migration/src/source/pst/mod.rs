@@ -194,6 +194,17 @@ fn walk<F: ReadAt>(
                 continue;
             }
         };
+        let told = folder.count.map_or(0, |count| count as usize);
+        if told > items.len() {
+            let locator = format!("folder node {:#x}", folder.nid);
+            let words = format!(
+                "the folder says that it holds {told} items; {} are there",
+                items.len()
+            );
+            if visit(Found::new(path.clone(), locator, Err(words))).is_break() {
+                return Ok(());
+            }
+        }
         for nid in items {
             let locator = format!("node {nid:#x}");
             let ended = match rebuild(ndb, nid) {
