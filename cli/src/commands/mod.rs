@@ -59,6 +59,7 @@ pub const FRENCH: &[&[French]] = &[
     migrate::FRENCH,
     migrate::COPY_FRENCH,
     migrate::PROOF_FRENCH,
+    migrate::PLAN_FRENCH,
     reference::FRENCH,
     journal::FRENCH,
     quota::FRENCH,

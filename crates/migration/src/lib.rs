@@ -7,7 +7,7 @@
 //!
 //! Rooms: [`account`] (who is copied from where to where), [`source`] and [`target`] (one file per
 //! kind), [`imap`] (the wire), [`journal`], [`matcher`], [`schedule`], [`engine`], [`verify`],
-//! [`proof`], [`collection`] (calendars and contacts).
+//! [`preflight`] (the plan), [`proof`], [`collection`] (calendars and contacts).
 
 pub mod account;
 pub mod backoff;
@@ -22,6 +22,7 @@ pub mod mapping;
 pub mod matcher;
 pub mod model;
 pub mod payload;
+pub mod preflight;
 pub mod progress;
 pub mod proof;
 pub mod schedule;

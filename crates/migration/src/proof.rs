@@ -44,6 +44,10 @@ pub enum Reason {
     DateDiffers,
     /// Read back, the flags were others.
     FlagsDiffer,
+    /// Listed anew, the folder was not there.
+    FolderAbsent,
+    /// Listed anew, the user was not subscribed to the folder.
+    SubscriptionDiffers,
     /// The run was stopped before this message's turn.
     NotReached,
     /// A calendar entry or a contact is not well-formed.
@@ -65,9 +69,10 @@ impl Reason {
             Self::SourceFolderUnavailable => {
                 "Check the folder's rights on the old server, then run again."
             }
-            Self::SourceValidityChanged | Self::NotReached | Self::AbsentAtTarget => {
-                "Run the same command again: it goes on where it stopped."
-            }
+            Self::SourceValidityChanged
+            | Self::NotReached
+            | Self::AbsentAtTarget
+            | Self::FolderAbsent => "Run the same command again: it goes on where it stopped.",
             Self::OverQuota => {
                 "Raise the mailbox's quota, then run again: only what is absent is copied."
             }
@@ -81,6 +86,9 @@ impl Reason {
                 "If its user did not delete it, copy it again: run with a new state folder."
             }
             Self::BytesDiffer => "Keep the old server: the target altered this message. Report it.",
+            Self::SubscriptionDiffers => {
+                "Run again, or let the user subscribe to the folder; its messages are right."
+            }
             Self::DateDiffers => "The target keeps another date; the bytes are right.",
             Self::FlagsDiffer => {
                 "The target keeps other flags, or its user changed them; the bytes are right."
@@ -97,7 +105,10 @@ impl Reason {
 
     /// True when the message itself is at the target, byte for byte.
     pub fn is_only_metadata(self) -> bool {
-        matches!(self, Self::DateDiffers | Self::FlagsDiffer)
+        matches!(
+            self,
+            Self::DateDiffers | Self::FlagsDiffer | Self::SubscriptionDiffers
+        )
     }
 }
 
@@ -285,6 +296,12 @@ pub struct AccountReport {
     /// Messages that this run found deleted at the source: before it could read them, or since
     /// they were copied (these stay at the target).
     pub vanished_messages: u64,
+    /// Folders that a new listing of the target showed.
+    #[serde(default)]
+    pub listed_folders: u64,
+    /// Subscriptions, of those carried over in this run, that a new listing showed.
+    #[serde(default)]
+    pub listed_subscriptions: u64,
     /// Per folder.
     pub folders: Vec<FolderProof>,
     /// Calendars and contacts.

@@ -1,4 +1,4 @@
-//! The hash of a proof: BLAKE3 over its canonical JSON (keys sorted, no blank).
+//! The hash of a JSON document: BLAKE3 over its canonical text (keys sorted, no blank).
 
 use serde_json::{Number, Value};
 

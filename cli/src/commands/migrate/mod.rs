@@ -7,6 +7,7 @@ mod cutover;
 mod limits;
 mod lines;
 mod pause;
+mod plan;
 mod proof;
 mod resume;
 mod retry;
@@ -251,13 +252,17 @@ pub const FRENCH: &[French] = &[
 /// French help of `migrate proof`.
 pub const PROOF_FRENCH: &[French] = proof::FRENCH;
 
+/// French help of `migrate plan`.
+pub const PLAN_FRENCH: &[French] = plan::FRENCH;
+
 /// French help of `migrate copy`.
 pub const COPY_FRENCH: &[French] = copy::FRENCH;
 
 /// `melouvert migrate …`
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Copy(copy::Args),
+    Plan(plan::Args),
+    Copy(Box<copy::Args>),
     /// Migrate mailboxes into the space of a collectivity, by a Job of the cluster
     ///
     /// The file has the columns source_user,source_password,target_user,target_password. Passwords
@@ -297,6 +302,7 @@ impl Command {
     /// Runs the command.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
+            Self::Plan(args) => args.run(context).await,
             Self::Copy(args) => args.run(context).await,
             Self::Run(args) => args.run(context).await,
             Self::Status(args) => args.run(context).await,

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::Job;
 use super::collections;
 use super::folder::{self, FolderRun, OpenError};
+use super::listed;
 use super::options::Verification;
 use super::plan::{FlagWork, FolderPlan, plan};
 use super::prove;
@@ -61,10 +62,24 @@ fn blank(account: &Account) -> AccountReport {
         matched_messages: 0,
         flag_changes: 0,
         vanished_messages: 0,
+        listed_folders: 0,
+        listed_subscriptions: 0,
         folders: Vec::new(),
         collections: Vec::new(),
         exceptions: Vec::new(),
         notes: Vec::new(),
+    }
+}
+
+/// The report of an account that a plan sets aside: nothing was tried.
+pub fn set_aside(account: &Account, why: &str) -> AccountReport {
+    let failure = Failure {
+        reason: "no_go".to_owned(),
+        message: why.to_owned(),
+    };
+    AccountReport {
+        failure: Some(failure),
+        ..blank(account)
     }
 }
 
@@ -198,7 +213,7 @@ async fn carry(
     work: Vec<(SourceFolder, FolderPlan)>,
     report: &mut AccountReport,
 ) -> Result<Vec<prove::Done>, MigrationError> {
-    let mut runs = open_folders(job, journal, &mut *target, work, report).await?;
+    let (mut runs, subscribing) = open_folders(job, journal, &mut *target, work, report).await?;
     journal.append(vec![Record::Opened])?;
     let (finished, jobs) = mpsc::unbounded_channel();
     let verifier = tokio::spawn(verifier::run(
@@ -232,6 +247,10 @@ async fn carry(
     outcome?;
     journal.append(vec![Record::Closed])?;
     let verdicts = verdicts.map_err(|source| target_error(job, source))?;
+    if !job.stop.is_cancelled() {
+        let written = (runs.as_slice(), &subscribing);
+        listed::read_back(job, journal, &mut *target, written, report).await?;
+    }
     let done = prove::judge(job, journal, runs, verdicts, report)?;
     journal.sync()?;
     if job.stop.is_cancelled() {
@@ -282,7 +301,7 @@ async fn open_folders(
     target: &mut dyn Target,
     work: Vec<(SourceFolder, FolderPlan)>,
     report: &mut AccountReport,
-) -> Result<Vec<FolderRun>, MigrationError> {
+) -> Result<(Vec<FolderRun>, HashSet<FolderPath>), MigrationError> {
     let wanted: Vec<WantedFolder> = work
         .iter()
         .map(|(folder, _)| WantedFolder {
@@ -302,7 +321,7 @@ async fn open_folders(
         .map_err(|error| target_error(job, error))?;
     let interrupted = journal.state().interrupted;
     let mut runs = Vec::new();
-    let mut subscribed = Vec::new();
+    let mut subscribing = HashSet::new();
     for (((folder, plan), wanted), at_target) in work.into_iter().zip(&wanted).zip(prepared) {
         let mut at_target = match at_target {
             Ok(at_target) => at_target,
@@ -326,7 +345,7 @@ async fn open_folders(
                 .map_err(|error| target_error(job, error))?;
         }
         if wanted.subscribe {
-            subscribed.push(Record::Subscribed(folder.path.clone()));
+            subscribing.insert(folder.path.clone());
         }
         let opened = folder::open(target, journal, folder, plan, at_target).await;
         let run = opened.map_err(|error| match error {
@@ -336,8 +355,7 @@ async fn open_folders(
         report.vanished_messages += tell_gone(journal, &run)?;
         runs.push(run);
     }
-    journal.append(subscribed)?;
-    Ok(runs)
+    Ok((runs, subscribing))
 }
 
 /// Journals what was deleted at the source after it had been copied; returns how many.

@@ -1,10 +1,12 @@
 //! Carries accounts from source to target: survey, plan, copy, verify, prove.
 
 mod account;
+mod bounded;
 mod collections;
 mod folder;
 #[cfg(test)]
 mod interleavings;
+mod listed;
 mod options;
 mod plan;
 mod prove;
@@ -16,7 +18,7 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -24,10 +26,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+pub use account::set_aside;
 pub use options::{Options, Verification};
 
+use self::bounded::Bounded;
 use crate::account::Account;
 use crate::limits::Gate;
+use crate::preflight::speed;
 use crate::progress::{Event, Progress};
 use crate::proof::{AccountReport, AccountStatus, FORMAT};
 use crate::schedule;
@@ -111,7 +116,10 @@ pub async fn run(
     let jobs = options.jobs.max(1);
     let sizes: Vec<u64> = accounts
         .iter()
-        .map(|one| journal_size(state, one))
+        .map(|one| {
+            let planned = options.planned_bytes.get(&one.key()).copied();
+            planned.unwrap_or_else(|| journal_size(state, one))
+        })
         .collect();
     let order = schedule::largest_first(&sizes);
     let errors = Arc::new(AtomicUsize::new(0));
@@ -172,21 +180,27 @@ struct Job {
 }
 
 impl Job {
-    async fn run(self) -> AccountReport {
+    async fn run(mut self) -> AccountReport {
         let begun = Instant::now();
+        let bounded = Arc::new(Bounded::new(
+            Arc::clone(&self.progress),
+            Arc::clone(&self.errors),
+            self.options.max_errors,
+            self.stop.clone(),
+        ));
+        self.progress = Arc::<Bounded>::clone(&bounded);
         self.progress.event(Event::AccountStarted {
             account: self.index,
         });
         let mut report = account::copy(&self).await;
         report.seconds = begun.elapsed().as_secs_f64();
+        if let Err(error) = speed::record(&self.directory, &report) {
+            tracing::warn!(%error, "speed_not_noted");
+        }
         let complete = report.status == AccountStatus::Complete;
         if !complete {
-            let seen = self
-                .errors
-                .fetch_add(report.exceptions.len(), Ordering::Relaxed)
-                + report.exceptions.len();
-            let too_many = self.options.max_errors.is_some_and(|most| seen >= most);
-            if self.options.fail_fast || too_many {
+            bounded.settle(report.exceptions.len());
+            if self.options.fail_fast {
                 self.stop.cancel();
             }
         }

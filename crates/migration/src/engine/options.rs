@@ -1,5 +1,7 @@
 //! What a run may be told.
 
+use std::collections::BTreeMap;
+
 use crate::backoff::Backoff;
 use crate::imap::Timeouts;
 use crate::limits::Limits;
@@ -40,6 +42,8 @@ pub struct Options {
     pub memory: u64,
     /// Bytes of large messages on disk, per account at work.
     pub disk: u64,
+    /// Bytes that a plan told of accounts, by their keys: the largest goes first.
+    pub planned_bytes: BTreeMap<String, u64>,
 }
 
 impl Default for Options {
@@ -55,6 +59,7 @@ impl Default for Options {
             special_use: true,
             memory: 12 << 20,
             disk: 512 << 20,
+            planned_bytes: BTreeMap::new(),
         }
     }
 }

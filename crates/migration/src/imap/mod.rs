@@ -5,6 +5,7 @@ mod connect;
 mod cursor;
 mod deflate;
 mod error;
+pub mod extent;
 mod fetch;
 mod login;
 mod namespace;

@@ -1,6 +1,7 @@
 //! Responses as values.
 
 use super::cursor::{Cursor, Text};
+use super::extent::{parse_acl, parse_my_rights};
 use super::fetch::{FetchItem, parse_fetch};
 use super::namespace::{Namespaces, parse_namespaces};
 use super::wire::RawResponse;
@@ -90,6 +91,10 @@ pub enum Untagged {
     Vanished(Vec<(Uid, Uid)>),
     /// QUOTA: resource name, usage, limit.
     Quota(Vec<(String, u64, u64)>),
+    /// ACL: the folder, and who has which rights.
+    Acl(String, super::extent::Rights),
+    /// MYRIGHTS: the folder and the rights.
+    MyRights(String, String),
     /// Anything else.
     Other,
 }
@@ -218,6 +223,10 @@ fn parse_untagged(
         b"NAMESPACE" => parse_namespaces(cursor).map(Untagged::Namespace),
         b"VANISHED" => parse_vanished(cursor).map(Untagged::Vanished),
         b"QUOTA" => parse_quota(cursor).map(Untagged::Quota),
+        b"ACL" => parse_acl(cursor).map(|(name, rights)| Untagged::Acl(name, rights)),
+        b"MYRIGHTS" => {
+            parse_my_rights(cursor).map(|(name, rights)| Untagged::MyRights(name, rights))
+        }
         _ => Ok(Untagged::Other),
     }
 }

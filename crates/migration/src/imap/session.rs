@@ -21,6 +21,15 @@ impl Capabilities {
         self.0.contains(name)
     }
 
+    /// What stands behind `NAME=`, where a capability carries a value.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let of = |word: &&String| {
+            word.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('='))
+        };
+        self.0.iter().find(of).map(|word| &word[name.len() + 1..])
+    }
+
     /// True when literals need no answer before their bytes.
     pub fn literal_plus(&self) -> bool {
         self.has("LITERAL+")

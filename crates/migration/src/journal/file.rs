@@ -69,6 +69,20 @@ impl Journal {
         Ok(journal)
     }
 
+    /// What the journal in `directory` says, without taking it or writing anything; none when there
+    /// is none.
+    pub fn peek(directory: &Path) -> Result<Option<JournalState>, MigrationError> {
+        let path = directory.join("journal");
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(MigrationError::Journal { path, source }),
+        };
+        let mut state = JournalState::default();
+        load(&mut file, &path, &mut state)?;
+        Ok(Some(state))
+    }
+
     fn write_header(&mut self) -> Result<(), MigrationError> {
         let mut header = MAGIC.to_vec();
         header.extend_from_slice(&FORMAT.to_le_bytes());

@@ -185,6 +185,8 @@ mod tests {
             matched_messages: 0,
             flag_changes: 0,
             vanished_messages: 0,
+            listed_folders: 1,
+            listed_subscriptions: 0,
             folders: vec![folder],
             collections: Vec::new(),
             exceptions: Vec::new(),

@@ -44,6 +44,15 @@ pub struct WantedFolder {
     pub role: Option<Role>,
 }
 
+/// A folder as a new listing shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// Its name in the target's own writing.
+    pub name: String,
+    /// Whether the user is subscribed to it.
+    pub subscribed: bool,
+}
+
 /// A batch's answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Ack {
@@ -85,6 +94,11 @@ pub trait Target: Send {
     /// A folder's present state.
     fn state<'a>(&'a mut self, name: &'a str)
     -> BoxFuture<'a, Result<TargetFolder, EndpointError>>;
+
+    /// Lists the folders anew, with the subscriptions; none when the target has no such listing.
+    fn listed(&mut self) -> BoxFuture<'_, Result<Option<Vec<Listed>>, EndpointError>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// Reads back the messages with UIDs above `above`.
     fn read_above<'a>(

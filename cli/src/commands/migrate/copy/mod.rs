@@ -1,6 +1,7 @@
 //! `melouvert migrate copy`: mailboxes from server to server, without any cluster.
 
 mod line;
+mod planned;
 mod sign;
 mod watcher;
 
@@ -43,6 +44,11 @@ pub const FRENCH: &[French] = &[
         "migrate copy",
         "state",
         "Dossier des journaux de reprise : le garder jusqu'à la fin de la migration",
+    ),
+    arg(
+        "migrate copy",
+        "plan",
+        "Plan à exécuter (« melouvert migrate plan --save ») : seules les boîtes « oui » sont copiées, la plus grosse d'abord",
     ),
     arg("migrate copy", "jobs", "Boîtes copiées en même temps"),
     arg(
@@ -107,6 +113,10 @@ pub struct Args {
     /// Folder of the journals that make it resumable: keep it until the migration is over
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// Plan to carry out (`melouvert migrate plan --save`): only the mailboxes that are go are copied,
+    /// the largest first
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Mailboxes copied at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
@@ -149,6 +159,7 @@ impl Args {
         let accounts =
             read_accounts(&self.accounts, &endpoints).map_err(|error| refused(&error))?;
         let signer = self.sign.signer()?;
+        let planned = planned::Planned::read(self.plan.as_deref(), &accounts)?;
         let options = Options {
             jobs: usize::from(self.jobs),
             verification: if self.verify_all {
@@ -160,9 +171,12 @@ impl Args {
             max_errors: self.max_errors,
             limits: self.limits.limits(),
             special_use: !self.names.no_special_use,
+            planned_bytes: planned.sizes(),
             ..Options::default()
         };
-        let report = self.copy(accounts, &options, context).await;
+        let (go, aside) = planned.split(accounts);
+        let mut report = self.copy(go, &options, context).await;
+        aside.into_report(&mut report);
         if self.report.is_some() || self.html.is_some() {
             let document = Document::of_report(&report, jiff::Timestamp::now())?;
             let signature = signer.map(|signer| signer.sign_document(&document));
@@ -202,7 +216,8 @@ impl Args {
     }
 }
 
-fn refused(error: &AccountsError) -> CliError {
+/// A refused accounts file.
+pub fn refused(error: &AccountsError) -> CliError {
     CliError::usage(text!(
         "fichier de comptes refusé, rien n'a été copié",
         "the accounts file is refused, nothing was copied"

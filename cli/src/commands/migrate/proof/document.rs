@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use melouvert_api::wire::{PROOF_FORMAT, Proof};
-use melouvert_migration::Report;
+use melouvert_migration::{Report, seal};
 
 use crate::{
     errors::{CliError, Kind},

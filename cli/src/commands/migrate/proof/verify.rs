@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use melouvert_migration::proof::{AccountStatus, Flaw, Inconsistency, inconsistencies};
+use melouvert_migration::{
+    seal,
+    proof::{AccountStatus, Flaw, Inconsistency, inconsistencies},
+};
 use melouvert_pki::{PkiError, document::Signed};
 use serde::Serialize;
 
@@ -105,7 +108,10 @@ pub fn check(
 
 /// Hash and consistency.
 pub fn content(document: &Document) -> Result<(), CliError> {
-    let (told, computed) = (&document.proof.hash, seal::hash(&document.proof.report));
+    let (told, computed) = (
+        &document.proof.hash,
+        seal::hash(&document.proof.report),
+    );
     if *told != computed {
         return Err(not_held(text!(
             "empreinte du contenu : {computed} au lieu de {told}",

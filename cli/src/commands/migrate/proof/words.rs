@@ -82,6 +82,14 @@ pub fn why(reason: Reason) -> Text {
             "relu : les drapeaux ou mots-clés sont autres",
             "read back: flags or keywords are others"
         ),
+        Reason::FolderAbsent => text!(
+            "relu : le dossier n'est pas dans la nouvelle boîte",
+            "read back: the folder is not in the new mailbox"
+        ),
+        Reason::SubscriptionDiffers => text!(
+            "relu : l'agent n'est pas abonné au dossier",
+            "read back: the agent is not subscribed to the folder"
+        ),
         Reason::NotReached => text!(
             "arrêt avant le tour de ce message",
             "the run stopped before this message's turn"
@@ -109,7 +117,10 @@ pub fn remedy(reason: Reason) -> Text {
         Reason::SourceFolderUnavailable => {
             "vérifiez les droits du dossier sur l'ancien serveur, puis relancez"
         }
-        Reason::SourceValidityChanged | Reason::NotReached | Reason::AbsentAtTarget => {
+        Reason::SourceValidityChanged
+        | Reason::NotReached
+        | Reason::AbsentAtTarget
+        | Reason::FolderAbsent => {
             "relancez : la copie reprend où elle s'est arrêtée"
         }
         Reason::OverQuota => {
@@ -124,6 +135,9 @@ pub fn remedy(reason: Reason) -> Text {
         }
         Reason::BytesDiffer => {
             "gardez l'ancien serveur : la cible a altéré ce message ; signalez-le"
+        }
+        Reason::SubscriptionDiffers => {
+            "relancez, ou abonnez l'agent au dossier ; ses messages sont intacts"
         }
         Reason::DateDiffers => "la cible garde une autre date ; le message est intact",
         Reason::FlagsDiffer => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{Ack, FlagChange, Target, TargetFolder, WantedFolder};
+use super::{Ack, FlagChange, Listed, Target, TargetFolder, WantedFolder};
 use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
@@ -106,6 +106,16 @@ impl ImapTarget {
 
     async fn state_of(&mut self, name: &str) -> Result<TargetFolder, ImapError> {
         folders::state(self.session().await?, name).await
+    }
+
+    async fn list_anew(&mut self) -> Result<Vec<Listed>, ImapError> {
+        let listing = crate::source::imap::list(self.session().await?).await?;
+        let subscribed = &listing.subscribed;
+        let listed = listing.folders.iter().map(|folder| Listed {
+            name: folder.name.clone(),
+            subscribed: subscribed.contains(&folder.name),
+        });
+        Ok(listed.collect())
     }
 
     async fn change_flags_of(
@@ -254,6 +264,10 @@ impl Target for ImapTarget {
         name: &'a str,
     ) -> BoxFuture<'a, Result<TargetFolder, EndpointError>> {
         async move { retrying!(self, self.state_of(name).await) }.boxed()
+    }
+
+    fn listed(&mut self) -> BoxFuture<'_, Result<Option<Vec<Listed>>, EndpointError>> {
+        async move { retrying!(self, self.list_anew().await).map(Some) }.boxed()
     }
 
     fn read_above<'a>(
