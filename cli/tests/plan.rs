@@ -47,9 +47,9 @@ impl Lab {
         let mut csv = format!("{HEAD}\n");
         for (index, password) in passwords.into_iter().enumerate() {
             let user = corpus::mailbox_name(index);
-            csv += &format!(
-                "imap://127.0.0.1:{old},{user},{password},imap://127.0.0.1:{new},{user},{PASSWORD}\n"
-            );
+            let from = format!("imap://127.0.0.1:{old},{user},{password}");
+            let to = format!("imap://127.0.0.1:{new},{user},{PASSWORD}");
+            csv.extend([from.as_str(), ",", &to, "\n"]);
         }
         fs::write(self.folder.path().join(name), csv).expect("written");
     }

@@ -120,9 +120,7 @@ pub fn remedy(reason: Reason) -> Text {
         Reason::SourceValidityChanged
         | Reason::NotReached
         | Reason::AbsentAtTarget
-        | Reason::FolderAbsent => {
-            "relancez : la copie reprend où elle s'est arrêtée"
-        }
+        | Reason::FolderAbsent => "relancez : la copie reprend où elle s'est arrêtée",
         Reason::OverQuota => {
             "augmentez le quota de la boîte, puis relancez : seul l'absent est copié"
         }
