@@ -24,6 +24,7 @@ use crate::account::Account;
 use crate::backoff::Backoff;
 use crate::imap::Timeouts;
 use crate::journal::Journal;
+use crate::limits::{Gate, Limits};
 
 /// How to plan.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Reconnection.
     pub backoff: Backoff,
+    /// What the old servers are spared.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -48,8 +51,16 @@ impl Default for Settings {
                 tries: 2,
                 ..Backoff::default()
             },
+            limits: Limits::default(),
         }
     }
+}
+
+/// How servers are reached, for all accounts of a plan.
+struct Reach {
+    timeouts: Timeouts,
+    backoff: Backoff,
+    gate: Arc<Gate>,
 }
 
 /// Listens to a planning: called with the number of accounts that are done.
@@ -66,8 +77,13 @@ pub async fn run(
 ) -> Plan {
     let mut done = 0;
     let jobs = settings.jobs.max(1);
+    let reach = &Reach {
+        timeouts: settings.timeouts,
+        backoff: settings.backoff,
+        gate: Gate::new(settings.limits),
+    };
     let scans = futures::stream::iter(accounts.iter().enumerate())
-        .map(|(index, account)| async move { (index, scan(account, state, settings).await) })
+        .map(|(index, account)| async move { (index, scan(account, state, settings, reach).await) })
         .buffer_unordered(jobs);
     let mut plans: Vec<(usize, AccountPlan)> = scans
         .inspect(|_| {
@@ -81,20 +97,25 @@ pub async fn run(
     Plan::assemble(accounts, plans, jobs, Timestamp::now())
 }
 
-async fn scan(account: &Account, state: Option<&Path>, settings: &Settings) -> AccountPlan {
+async fn scan(
+    account: &Account,
+    state: Option<&Path>,
+    settings: &Settings,
+    reach: &Reach,
+) -> AccountPlan {
     let directory = state.map(|state| state.join(account.key()));
     let journal = directory
         .as_deref()
         .map(Journal::peek)
         .transpose()
         .map(|known| known.flatten().unwrap_or_default());
-    let target = target::scan(&account.target, settings).await;
+    let target = target::scan(&account.target, reach).await;
     let told = target.as_ref().ok().and_then(|target| target.append_limit);
     let limit = [settings.max_message_size, told]
         .into_iter()
         .flatten()
         .min();
-    let source = source::scan(&account.source, settings, limit).await;
+    let source = source::scan(&account.source, reach, limit).await;
     let earlier = directory.as_deref().and_then(speed::recall);
     let facts = decide::Facts {
         source,

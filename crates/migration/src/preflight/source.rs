@@ -1,9 +1,10 @@
 //! A light scan of a source: folders, messages, bytes, rights, and a bounded sample of its speed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Settings;
+use super::Reach;
 use super::speed::Speed;
 use crate::account::{Endpoint, Origin};
 use crate::context::Context;
@@ -52,21 +53,17 @@ pub(super) struct Scan {
 /// Scans a source; `limit` is the largest message that the target takes.
 pub(super) async fn scan(
     origin: &Origin,
-    settings: &Settings,
+    reach: &Reach,
     limit: Option<u64>,
 ) -> Result<Scan, EndpointError> {
     match origin {
-        Origin::Imap(endpoint) => Ok(imap(endpoint, settings, limit).await?),
-        Origin::Files(_) => files(origin, settings).await,
+        Origin::Imap(endpoint) => Ok(imap(endpoint, reach, limit).await?),
+        Origin::Files(_) => files(origin, reach).await,
     }
 }
 
-async fn imap(
-    endpoint: &Endpoint,
-    settings: &Settings,
-    limit: Option<u64>,
-) -> Result<Scan, ImapError> {
-    let mut session = open(endpoint, settings.timeouts, settings.backoff).await?;
+async fn imap(endpoint: &Endpoint, reach: &Reach, limit: Option<u64>) -> Result<Scan, ImapError> {
+    let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
     let listing = list(&mut session).await?;
     let names: Vec<&str> = listing.folders.iter().map(|f| f.name.as_str()).collect();
     let mut folders: Vec<Folder> = listing
@@ -196,7 +193,7 @@ impl Known for Nothing {
 }
 
 /// Files are walked once; their bytes are those on disk.
-async fn files(origin: &Origin, settings: &Settings) -> Result<Scan, EndpointError> {
+async fn files(origin: &Origin, reach: &Reach) -> Result<Scan, EndpointError> {
     let Origin::Files(files) = origin else {
         return Ok(Scan::default());
     };
@@ -207,9 +204,10 @@ async fn files(origin: &Origin, settings: &Settings) -> Result<Scan, EndpointErr
     // What numbers the items goes to a folder of its own, which is dropped.
     let directory = tempfile::tempdir().map_err(failed)?;
     let context = Context {
-        timeouts: settings.timeouts,
-        backoff: settings.backoff,
+        timeouts: reach.timeouts,
+        backoff: reach.backoff,
         room: Room::new(1 << 20, 1 << 20, directory.path()),
+        gate: Arc::clone(&reach.gate),
         directory: directory.path().to_owned(),
     };
     let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Settings;
+use super::Reach;
 use super::source::special_use;
 use crate::account::Destination;
 use crate::error::EndpointError;
@@ -23,14 +23,11 @@ pub(super) struct Scan {
 }
 
 /// Scans a target. Files have neither limit nor rights.
-pub(super) async fn scan(
-    destination: &Destination,
-    settings: &Settings,
-) -> Result<Scan, EndpointError> {
+pub(super) async fn scan(destination: &Destination, reach: &Reach) -> Result<Scan, EndpointError> {
     let Destination::Imap(endpoint) = destination else {
         return Ok(Scan::default());
     };
-    let mut session = open(endpoint, settings.timeouts, settings.backoff).await?;
+    let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
     let listing = list(&mut session).await?;
     let uses = listing
         .folders
