@@ -9,8 +9,8 @@ use thiserror::Error;
 
 use super::findings::Finding;
 use crate::account::Account;
-use crate::seal;
 use crate::schedule;
+use crate::seal;
 
 /// Version of the plan's form.
 pub const PLAN_FORMAT: &str = "melouvert-migration-plan/1";

@@ -9,7 +9,6 @@ use crate::{
     errors::{CliError, Kind},
     text::text,
 };
-use melouvert_migration::seal;
 
 /// A proof as it was signed, and as the engine reads it.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use melouvert_migration::{
-    seal,
     proof::{AccountStatus, Flaw, Inconsistency, inconsistencies},
+    seal,
 };
 use melouvert_pki::{PkiError, document::Signed};
 use serde::Serialize;
@@ -15,7 +15,6 @@ use crate::{
     globals::Context,
     text::{self, Lang, Text, text},
 };
-use melouvert_migration::seal;
 
 /// Verify a proof offline: signature, authority, hash, then its own consistency
 ///
@@ -108,10 +107,7 @@ pub fn check(
 
 /// Hash and consistency.
 pub fn content(document: &Document) -> Result<(), CliError> {
-    let (told, computed) = (
-        &document.proof.hash,
-        seal::hash(&document.proof.report),
-    );
+    let (told, computed) = (&document.proof.hash, seal::hash(&document.proof.report));
     if *told != computed {
         return Err(not_held(text!(
             "empreinte du contenu : {computed} au lieu de {told}",
