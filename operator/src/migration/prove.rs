@@ -92,6 +92,8 @@ fn absent(member: &Member, source_url: &str, target_url: &str) -> AccountReport 
         matched_messages: 0,
         flag_changes: 0,
         vanished_messages: 0,
+        listed_folders: 0,
+        listed_subscriptions: 0,
         folders: Vec::new(),
         collections: Vec::new(),
         exceptions: Vec::new(),
