@@ -23,6 +23,8 @@ const ANYHOW: u64 = 1 << 30;
 /// A ZIP of `.eml` files.
 pub struct Zipped {
     path: PathBuf,
+    /// Entries that the archive's last record tells.
+    told: Option<u64>,
 }
 
 /// True when a file begins as a ZIP does.
@@ -37,6 +39,7 @@ impl Zipped {
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            told: None,
         }
     }
 
@@ -47,9 +50,10 @@ impl Zipped {
         )
     }
 
-    fn open(&self) -> Result<(ZipArchive<BufReader<File>>, u64), ArchiveError> {
+    fn open(&mut self) -> Result<(ZipArchive<BufReader<File>>, u64), ArchiveError> {
         let file = File::open(&self.path).map_err(ArchiveError::io(&self.path))?;
         let size = file.metadata().map_err(ArchiveError::io(&self.path))?.len();
+        self.told = count(&self.path).map_err(ArchiveError::io(&self.path))?;
         let archive = ZipArchive::new(BufReader::with_capacity(1 << 17, file))
             .map_err(|error| self.unusable(&error))?;
         Ok((archive, size))
@@ -86,7 +90,47 @@ impl Archive for Zipped {
         &mut self,
         visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> Result<(), ArchiveError> {
-        let (mut archive, size) = self.open()?;
+        let (archive, size) = self.open()?;
+        self.walk_archive(archive, size, visit)
+    }
+
+    fn folders(&mut self) -> Result<Vec<(FolderPath, bool)>, ArchiveError> {
+        let (mut archive, _) = self.open()?;
+        let mut left = u64::MAX;
+        let (_, mut folders) = self.entries(&mut archive, &mut left)?;
+        leaves(&mut folders);
+        Ok(folders.into_iter().map(|folder| (folder, true)).collect())
+    }
+
+    fn stamp(&mut self) -> Result<Option<Stamp>, ArchiveError> {
+        let metadata = std::fs::metadata(&self.path).map_err(ArchiveError::io(&self.path))?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&metadata.len().to_le_bytes());
+        hasher.update(&metadata.mtime().to_le_bytes());
+        hasher.update(&metadata.mtime_nsec().to_le_bytes());
+        Ok(Some(short(&hasher)))
+    }
+}
+
+impl Zipped {
+    /// Walks a ZIP that is in memory: for fuzzing.
+    #[doc(hidden)]
+    pub fn walk_bytes(
+        bytes: &[u8],
+        visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ArchiveError> {
+        let zipped = Self::new(Path::new("memory.zip"));
+        let opened = ZipArchive::new(Cursor::new(bytes));
+        let archive = opened.map_err(|error| zipped.unusable(&error))?;
+        zipped.walk_archive(archive, bytes.len() as u64, visit)
+    }
+
+    fn walk_archive<R: Read + Seek>(
+        &self,
+        mut archive: ZipArchive<R>,
+        size: u64,
+        visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ArchiveError> {
         let mut left = size.saturating_mul(GROWTH).max(ANYHOW);
         let (entries, _) = self.entries(&mut archive, &mut left)?;
         for entry in entries {
@@ -124,25 +168,6 @@ impl Archive for Zipped {
         Ok(())
     }
 
-    fn folders(&mut self) -> Result<Vec<(FolderPath, bool)>, ArchiveError> {
-        let (mut archive, _) = self.open()?;
-        let mut left = u64::MAX;
-        let (_, mut folders) = self.entries(&mut archive, &mut left)?;
-        leaves(&mut folders);
-        Ok(folders.into_iter().map(|folder| (folder, true)).collect())
-    }
-
-    fn stamp(&mut self) -> Result<Option<Stamp>, ArchiveError> {
-        let metadata = std::fs::metadata(&self.path).map_err(ArchiveError::io(&self.path))?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&metadata.len().to_le_bytes());
-        hasher.update(&metadata.mtime().to_le_bytes());
-        hasher.update(&metadata.mtime_nsec().to_le_bytes());
-        Ok(Some(short(&hasher)))
-    }
-}
-
-impl Zipped {
     /// Messages in the archive's order, and its folders.
     fn entries<R: Read + Seek>(
         &self,
@@ -193,8 +218,7 @@ impl Zipped {
                 trouble: trouble.map(str::to_owned),
             });
         }
-        let told = count(&self.path).map_err(ArchiveError::io(&self.path))?;
-        if told.is_some_and(|told| told > archive.len() as u64) {
+        if self.told.is_some_and(|told| told > archive.len() as u64) {
             let words = "entries of the archive have the same name; unpack it and give the folder";
             entries.push(Entry {
                 index: 0,

@@ -12,6 +12,21 @@ use super::{Archive, ArchiveError, Found, Stamp};
 use crate::model::{FolderPath, InternalDate};
 use scan::{Directory, Mail};
 
+/// Reads everything that names and lists say, from any bytes: for fuzzing.
+#[doc(hidden)]
+pub fn read_names(text: &str) {
+    let (first, rest) = text.split_once('\0').unwrap_or((text, ""));
+    let (base, info) = names::split(first);
+    assert!(first.starts_with(base));
+    let keywords = names::Keywords::parse(rest);
+    let flags = names::flags(info, &keywords);
+    assert!(flags.iter().all(|flag| !flag.is_empty()));
+    let _ = names::arrival(first);
+    let path = names::dotted(&FolderPath(Vec::new()), first);
+    assert!(path.0.iter().all(|level| !level.is_empty()));
+    let _ = names::subscriptions(rest);
+}
+
 /// A Maildir with its folders.
 pub struct Maildir {
     root: PathBuf,

@@ -16,7 +16,7 @@ impl Keywords {
         Self::parse(&String::from_utf8_lossy(&text))
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let mut names = vec![None; 26];
         for line in text.lines() {
             let Some((number, name)) = line.split_once(' ') else {

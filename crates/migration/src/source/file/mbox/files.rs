@@ -25,6 +25,17 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
+    /// What stands for bytes that are no file.
+    pub(super) fn in_memory(size: u64) -> Self {
+        Self {
+            path: PathBuf::new(),
+            name: "memory".to_owned(),
+            folder: FolderPath(vec!["INBOX".to_owned()]),
+            size,
+            modified: (0, 0),
+        }
+    }
+
     /// Changes when the file does.
     pub(super) fn stamp(&self, dialect: MboxDialect) -> Stamp {
         let mut hasher = blake3::Hasher::new();

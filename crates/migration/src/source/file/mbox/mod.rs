@@ -11,13 +11,14 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Archive, ArchiveError, Found, Stamp};
 use crate::account::MboxDialect;
 use crate::model::FolderPath;
 use files::Mailbox;
 use header::{Header, Own};
-use scan::{Part, Scanner, Span};
+use scan::{Part, Scanner, Span, Store};
 
 /// One mbox file, or a folder of them.
 pub struct Mbox {
@@ -44,6 +45,35 @@ impl Mbox {
             dialect: MboxDialect::Detect,
             google: true,
         }
+    }
+
+    /// Walks an mbox that is in memory: for fuzzing.
+    #[doc(hidden)]
+    pub fn walk_bytes(
+        bytes: &[u8],
+        dialect: MboxDialect,
+        google: bool,
+        visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
+    ) -> std::io::Result<()> {
+        let mbox = Self {
+            root: PathBuf::new(),
+            dialect,
+            google,
+        };
+        let mailbox = Mailbox::in_memory(bytes.len() as u64);
+        let _ = mbox.walk_store(
+            Arc::<[u8]>::from(bytes),
+            bytes.len() as u64,
+            &mailbox,
+            visit,
+        )?;
+        Ok(())
+    }
+
+    /// Reads labels: for fuzzing.
+    #[doc(hidden)]
+    pub fn read_labels(value: &str) -> (FolderPath, crate::model::FlagSet) {
+        takeout::place(value)
     }
 
     fn mailboxes(&self) -> Result<Vec<Mailbox>, ArchiveError> {
@@ -109,7 +139,18 @@ impl Mbox {
         visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> std::io::Result<ControlFlow<()>> {
         let file = File::open(&mailbox.path)?;
-        let Some(mut scanner) = Scanner::open(file, self.dialect)? else {
+        let size = file.metadata()?.len();
+        self.walk_store(Arc::new(file), size, mailbox, visit)
+    }
+
+    fn walk_store<S: Store + ?Sized>(
+        &self,
+        store: Arc<S>,
+        size: u64,
+        mailbox: &Mailbox,
+        visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
+    ) -> std::io::Result<ControlFlow<()>> {
+        let Some(mut scanner) = Scanner::open(store, size, self.dialect)? else {
             return Ok(ControlFlow::Continue(()));
         };
         let stamp = mailbox.stamp(self.dialect);
@@ -124,9 +165,9 @@ impl Mbox {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn show(
+    fn show<S: Store + ?Sized>(
         &self,
-        scanner: &Scanner,
+        scanner: &Scanner<S>,
         mailbox: &Mailbox,
         span: &Span,
         stamp: Stamp,
@@ -136,7 +177,7 @@ impl Mbox {
             lengths: scanner.manner.lengths,
             google: self.google,
         };
-        let mut whole = Part::new(scanner.file(), span.start, span.end);
+        let mut whole = Part::new(scanner.store(), span.start, span.end);
         let header = Header::read(&mut whole, own)?;
         let rest = span.start + header.length;
         // Where nothing but the mailbox's own lines stood, there is no message.
@@ -152,7 +193,7 @@ impl Mbox {
         let body = header
             .bytes
             .as_slice()
-            .chain(Part::new(scanner.file(), rest, span.end));
+            .chain(Part::new(scanner.store(), rest, span.end));
         let mut plain;
         let mut unquoted;
         let body: &mut dyn Read = if scanner.manner.unquote {

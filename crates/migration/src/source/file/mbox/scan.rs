@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use super::from_line;
 use crate::account::MboxDialect;
@@ -47,10 +48,58 @@ impl Line {
     }
 }
 
+/// Bytes that can be read at any place: a file, or memory.
+pub(super) trait Store {
+    /// Reads some of the bytes at a place; none at the end.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> std::io::Result<usize>;
+}
+
+impl Store for File {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
+        FileExt::read_at(self, buffer, at)
+    }
+}
+
+impl Store for [u8] {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
+        let rest = usize::try_from(at).ok().and_then(|at| self.get(at..));
+        let rest = rest.unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+}
+
+/// A store read from one place on.
+struct Sequence<S: ?Sized> {
+    store: Arc<S>,
+    at: u64,
+}
+
+impl<S: Store + ?Sized> Read for Sequence<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.store.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl<S: Store + ?Sized> Seek for Sequence<S> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(place) => Some(place),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(_) => None,
+        };
+        self.at = place.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
 /// Finds messages one after the other.
-pub(super) struct Scanner {
-    reader: BufReader<File>,
-    file: File,
+pub(super) struct Scanner<S: ?Sized> {
+    reader: BufReader<Sequence<S>>,
+    store: Arc<S>,
     size: u64,
     at: u64,
     pending: Option<Line>,
@@ -59,13 +108,24 @@ pub(super) struct Scanner {
     pub(super) manner: Manner,
 }
 
-impl Scanner {
-    /// Opens a file; `None` when it is no mbox. An empty file is one without messages.
-    pub(super) fn open(file: File, dialect: MboxDialect) -> std::io::Result<Option<Self>> {
-        let size = file.metadata()?.len();
+impl<S: Store + ?Sized> Scanner<S> {
+    /// Opens a file of `size` bytes; `None` when it is no mbox. An empty file is one without
+    /// messages.
+    pub(super) fn open(
+        store: Arc<S>,
+        size: u64,
+        dialect: MboxDialect,
+    ) -> std::io::Result<Option<Self>> {
+        let capacity = usize::try_from(size)
+            .unwrap_or(usize::MAX)
+            .clamp(64, 1 << 18);
+        let sequence = Sequence {
+            store: Arc::clone(&store),
+            at: 0,
+        };
         let mut scanner = Self {
-            reader: BufReader::with_capacity(1 << 18, file.try_clone()?),
-            file,
+            reader: BufReader::with_capacity(capacity, sequence),
+            store,
             size,
             at: 0,
             pending: None,
@@ -94,8 +154,8 @@ impl Scanner {
     }
 
     /// The file, for reads at any place.
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn store(&self) -> &S {
+        &self.store
     }
 
     fn line(&mut self) -> std::io::Result<Option<Line>> {
@@ -141,7 +201,7 @@ impl Scanner {
         let mut bytes = vec![0; most];
         let mut count = 0;
         while count < most {
-            match self.file.read_at(&mut bytes[count..], at + count as u64) {
+            match self.store.read_at(&mut bytes[count..], at + count as u64) {
                 Ok(0) => break,
                 Ok(more) => count += more,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -289,23 +349,23 @@ fn is_field(line: &[u8]) -> bool {
 }
 
 /// A part of a file, read without moving anybody's place in it.
-pub(super) struct Part<'a> {
-    file: &'a File,
+pub(super) struct Part<'a, S: ?Sized> {
+    store: &'a S,
     at: u64,
     end: u64,
 }
 
-impl<'a> Part<'a> {
-    pub(super) fn new(file: &'a File, at: u64, end: u64) -> Self {
-        Self { file, at, end }
+impl<'a, S: Store + ?Sized> Part<'a, S> {
+    pub(super) fn new(store: &'a S, at: u64, end: u64) -> Self {
+        Self { store, at, end }
     }
 }
 
-impl Read for Part<'_> {
+impl<S: Store + ?Sized> Read for Part<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
         let most = buffer.len().min(left);
-        let count = self.file.read_at(&mut buffer[..most], self.at)?;
+        let count = self.store.read_at(&mut buffer[..most], self.at)?;
         if count == 0 && most > 0 {
             return Err(std::io::Error::other(
                 "the file became shorter while it was read",
