@@ -30,7 +30,7 @@ use watcher::Watcher;
 pub const FRENCH: &[French] = &[
     about(
         "migrate copy",
-        "Copie des boîtes aux lettres d'un serveur IMAP vers un autre, sans cluster\n\n\
+        "Copie des boîtes aux lettres d'un serveur IMAP ou d'archives vers un serveur, sans cluster\n\n\
          La source n'est que lue. Aucun octet n'est modifié, les doublons restent, et ce qui a été \
          copié est relu puis comparé. Interrompue, la copie reprend où elle en était quand la même \
          commande est relancée.",
@@ -38,7 +38,8 @@ pub const FRENCH: &[French] = &[
     arg(
         "migrate copy",
         "accounts",
-        "Fichier CSV : source_url,source_user,source_password,target_url,target_user,target_password",
+        "Fichier CSV : source_url,source_user,source_password,target_url,target_user,target_password ; \
+         source_url peut nommer des fichiers : maildir:, mbox:, eml:, takeout:/chemin",
     ),
     arg(
         "migrate copy",
@@ -101,13 +102,14 @@ pub const FRENCH: &[French] = &[
     arg("migrate copy", "no_special_use", limits::SPECIAL_USE),
 ];
 
-/// Copy mailboxes from one IMAP server to another, without any cluster
+/// Copy mailboxes from an IMAP server or from archives to a server, without any cluster
 ///
 /// The source is only read. No byte is altered, duplicates stay, and what was copied is read back
 /// and compared. Interrupted, the copy goes on where it stood when the same command is run again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// CSV file: source_url,source_user,source_password,target_url,target_user,target_password
+    /// CSV file: source_url,source_user,source_password,target_url,target_user,target_password;
+    /// source_url may name files: maildir:, mbox:, eml:, takeout:/path
     #[arg(long, value_name = "FILE")]
     accounts: PathBuf,
     /// Folder of the journals that make it resumable: keep it until the migration is over
