@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use mail_parser::{MessageParser, MimeHeaders};
 use melouvert_migration::account::parse_accounts;
@@ -17,8 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 const PACKAGE: &str = "pst-extractor@1.12.0";
 
-/// The folder of the sample files; npm brings them once.
-fn samples() -> PathBuf {
+/// The folder of the sample files; npm brings them once, for all tests that ask at once.
+fn samples() -> &'static Path {
+    static SAMPLES: LazyLock<PathBuf> = LazyLock::new(bring_samples);
+    &SAMPLES
+}
+
+fn bring_samples() -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pst-samples");
     let data = root.join("package/example/testdata");
     if data.join("complete").exists() {
