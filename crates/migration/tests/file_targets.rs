@@ -130,16 +130,7 @@ fn read_export(root: &Path) -> Mailbox {
 
 /// Everything that outside tools can say about an export.
 fn verify_export(root: &Path) {
-    let sums = Command::new("sha256sum")
-        .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
-        .current_dir(root)
-        .output()
-        .expect("sha256sum runs");
-    assert!(
-        sums.status.success(),
-        "{}",
-        String::from_utf8_lossy(&sums.stdout)
-    );
+    common::verify_sums(root);
     let listed = fs::read_to_string(root.join("SHA256SUMS"))
         .expect("sums")
         .lines()
@@ -298,14 +289,6 @@ async fn the_user_of_the_maildir_wins() {
     assert!(!lab.target.log().contains("Error"), "{}", lab.target.log());
 }
 
-/// Kills; more with `MELOUVERT_KILLS`.
-fn kills() -> u32 {
-    let wanted = std::env::var("MELOUVERT_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    wanted.unwrap_or(8)
-}
-
 fn copier(lab: &Lab, kind: Kind) -> Command {
     let list = lab.directory.path().join("accounts.csv");
     fs::write(&list, csv(lab, kind)).expect("csv");
@@ -326,7 +309,7 @@ fn killed_again_and_again(kind: Kind) {
     let mut random = StdRng::seed_from_u64(std::process::id().into());
     let deadline = Instant::now() + Duration::from_mins(10);
     let mut killed = 0;
-    while killed < kills() && Instant::now() < deadline {
+    while killed < common::kills() && Instant::now() < deadline {
         let mut child = copier(&lab, kind).spawn().expect("the copier starts");
         std::thread::sleep(Duration::from_millis(random.random_range(5..400)));
         if child.try_wait().expect("wait").is_some() {

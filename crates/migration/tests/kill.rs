@@ -9,14 +9,6 @@ use common::Lab;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Kills; more with `MELOUVERT_KILLS`.
-fn kills() -> u32 {
-    std::env::var("MELOUVERT_KILLS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(8)
-}
-
 fn copier(lab: &Lab) -> Command {
     let csv = lab.directory.path().join("accounts.csv");
     std::fs::write(&csv, lab.csv_with(lab.source.port, lab.target.port)).expect("csv");
@@ -38,7 +30,7 @@ fn random_kills_lose_and_double_nothing() {
     let mut random = StdRng::seed_from_u64(std::process::id().into());
     let mut killed = 0;
     let deadline = Instant::now() + Duration::from_mins(10);
-    while killed < kills() && Instant::now() < deadline {
+    while killed < common::kills() && Instant::now() < deadline {
         let mut child = copier(&lab).spawn().expect("the copier starts");
         std::thread::sleep(Duration::from_millis(random.random_range(5..400)));
         let ended = child.try_wait().expect("wait");

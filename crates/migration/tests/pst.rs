@@ -3,6 +3,8 @@
 //! The files are those that the npm package pst-extractor ships (MIT): a part of the Enron corpus
 //! and two OSTs of Outlook 2019 with 4 KiB pages.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -156,19 +158,6 @@ fn exported(root: &Path) -> BTreeMap<String, Vec<String>> {
     folders
 }
 
-fn verify_sums(root: &Path) {
-    let sums = Command::new("sha256sum")
-        .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
-        .current_dir(root)
-        .output()
-        .expect("sha256sum runs");
-    assert!(
-        sums.status.success(),
-        "{}",
-        String::from_utf8_lossy(&sums.stdout)
-    );
-}
-
 fn only(report: &Report) -> &AccountReport {
     assert_eq!(report.accounts.len(), 1);
     &report.accounts[0]
@@ -188,7 +177,7 @@ async fn mail_is_what_readpst_sees_and_a_second_import_changes_nothing() {
     let seen = exported(&export);
     assert_eq!(seen.values().map(Vec::len).sum::<usize>(), 71);
     assert_eq!(seen, witness(&pst, &lab.path().join("witness")));
-    verify_sums(&export);
+    common::verify_sums(&export);
 
     // The same bytes from a file that was copied elsewhere: nothing is written again.
     let moved = lab.path().join("moved.pst");
@@ -243,7 +232,7 @@ async fn an_ost_gives_mail_and_calendars() {
     assert!(checked.exceptions.is_empty(), "{:?}", checked.exceptions);
     let items: u64 = checked.collections.iter().map(|one| one.items).sum();
     assert_eq!(items, calendars.values().map(|one| one.items).sum::<u64>());
-    verify_sums(&export);
+    common::verify_sums(&export);
     let again = import(&pst, &export, &state).await;
     assert_eq!(only(&again).written_messages, 0);
     assert_eq!(

@@ -202,6 +202,28 @@ pub fn assert_same_folders(old: &Mailbox, new: &Mailbox, user: &str) {
     }
 }
 
+/// Kills of a test; more with `MELOUVERT_KILLS`.
+pub fn kills() -> u32 {
+    std::env::var("MELOUVERT_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(8)
+}
+
+/// Every file of an export is as its sums say, as `sha256sum` sees it.
+pub fn verify_sums(root: &Path) {
+    let sums = Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
+        .current_dir(root)
+        .output()
+        .expect("sha256sum runs");
+    assert!(
+        sums.status.success(),
+        "{}",
+        String::from_utf8_lossy(&sums.stdout)
+    );
+}
+
 /// The copying program, which cargo builds beside the tests: with a build folder of its own it is
 /// uplifted to the target folder (`cargo build --example copy` when only one test is run).
 pub fn copier() -> PathBuf {
