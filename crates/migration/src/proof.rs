@@ -313,3 +313,30 @@ pub struct AccountReport {
     #[serde(default)]
     pub notes: Vec<Note>,
 }
+
+impl AccountReport {
+    /// The report of an account of which nothing is known but who it is, taken for failed: URL and
+    /// user of its source, then of its target.
+    pub fn blank(source: (&str, &str), target: (&str, &str)) -> Self {
+        Self {
+            source_url: source.0.to_owned(),
+            source_user: source.1.to_owned(),
+            target_url: target.0.to_owned(),
+            target_user: target.1.to_owned(),
+            status: AccountStatus::Failed,
+            failure: None,
+            seconds: 0.0,
+            written_messages: 0,
+            written_bytes: 0,
+            matched_messages: 0,
+            flag_changes: 0,
+            vanished_messages: 0,
+            listed_folders: 0,
+            listed_subscriptions: 0,
+            folders: Vec::new(),
+            collections: Vec::new(),
+            exceptions: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}

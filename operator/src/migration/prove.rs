@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use melouvert_migration::{
     Outcome, Report,
-    proof::{AccountReport, AccountStatus, FORMAT, Failure},
+    proof::{AccountReport, FORMAT, Failure},
     seal,
 };
 use serde_json::{Value, json};
@@ -76,33 +76,22 @@ pub fn merge(
 
 fn absent(member: &Member, source_url: &str, target_url: &str) -> AccountReport {
     AccountReport {
-        source_url: source_url.to_owned(),
-        source_user: member.source_user.clone(),
-        target_url: target_url.to_owned(),
-        target_user: member.target_user.clone(),
-        status: AccountStatus::Failed,
         failure: Some(Failure {
             reason: "job_failed".into(),
             message: "the account's Job ended without a report; see its pods' log, then retry"
                 .into(),
         }),
-        seconds: 0.0,
-        written_messages: 0,
-        written_bytes: 0,
-        matched_messages: 0,
-        flag_changes: 0,
-        vanished_messages: 0,
-        listed_folders: 0,
-        listed_subscriptions: 0,
-        folders: Vec::new(),
-        collections: Vec::new(),
-        exceptions: Vec::new(),
-        notes: Vec::new(),
+        ..AccountReport::blank(
+            (source_url, &member.source_user),
+            (target_url, &member.target_user),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use melouvert_migration::proof::AccountStatus;
+
     use super::*;
 
     fn member(id: &str) -> Member {

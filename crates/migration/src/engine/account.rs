@@ -49,26 +49,8 @@ impl Complete {
 
 /// An account's report before anything is known.
 fn blank(account: &Account) -> AccountReport {
-    AccountReport {
-        source_url: account.source.url().to_owned(),
-        source_user: account.source.user().to_owned(),
-        target_url: account.target.url().to_owned(),
-        target_user: account.target.user().to_owned(),
-        status: AccountStatus::Failed,
-        failure: None,
-        seconds: 0.0,
-        written_messages: 0,
-        written_bytes: 0,
-        matched_messages: 0,
-        flag_changes: 0,
-        vanished_messages: 0,
-        listed_folders: 0,
-        listed_subscriptions: 0,
-        folders: Vec::new(),
-        collections: Vec::new(),
-        exceptions: Vec::new(),
-        notes: Vec::new(),
-    }
+    let (source, target) = (&account.source, &account.target);
+    AccountReport::blank((source.url(), source.user()), (target.url(), target.user()))
 }
 
 /// The report of an account that a plan sets aside: nothing was tried.
@@ -158,9 +140,39 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
         .map_err(|error| source_error(job, error))?;
     report.notes.extend(moved.notes);
     journal.append(moved.records)?;
+    let folders = surveyed.len();
+    let (work, skipped) = sort_out(job, &journal, surveyed, report);
+    let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
+    job.progress.event(Event::Surveyed {
+        account: job.index,
+        folders,
+        to_copy,
+    });
+    let mut done = Vec::new();
+    if !work.is_empty() {
+        done = carry(job, &context, &mut journal, (source, target), work, report).await?;
+    }
+    prove::folders(&journal, &done, &skipped, report);
+    collections::keep(job, report).await?;
+    // The target that copied may be gone by now; what it summarises is on its disk.
+    let mut target =
+        target::open(&job.account.target, &context).map_err(|error| target_error(job, error))?;
+    target
+        .finish()
+        .await
+        .map_err(|error| target_error(job, error))
+}
+
+/// Folders with something to do, and those that are as they were. One that cannot be read is an
+/// exception.
+fn sort_out(
+    job: &Job,
+    journal: &Journal,
+    surveyed: Vec<SourceFolder>,
+    report: &mut AccountReport,
+) -> (Vec<(SourceFolder, FolderPlan)>, Vec<SourceFolder>) {
     let mut skipped = Vec::new();
     let mut work = Vec::new();
-    let folders = surveyed.len();
     for folder in surveyed {
         if let Some(why) = &folder.unreadable {
             let reason = Reason::SourceFolderUnavailable;
@@ -183,25 +195,7 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
             work.push((folder, plan));
         }
     }
-    let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
-    job.progress.event(Event::Surveyed {
-        account: job.index,
-        folders,
-        to_copy,
-    });
-    let mut done = Vec::new();
-    if !work.is_empty() {
-        done = carry(job, &context, &mut journal, (source, target), work, report).await?;
-    }
-    prove::folders(&journal, &done, &skipped, report);
-    collections::keep(job, report).await?;
-    // The target that copied may be gone by now; what it summarises is on its disk.
-    let mut target =
-        target::open(&job.account.target, &context).map_err(|error| target_error(job, error))?;
-    target
-        .finish()
-        .await
-        .map_err(|error| target_error(job, error))
+    (work, skipped)
 }
 
 /// Opens the target, copies, verifies.
