@@ -213,18 +213,19 @@ impl InternalDate {
         let day: i8 = date.next()?.parse().ok()?;
         let month = date.next()?;
         let year: i16 = date.next()?.parse().ok()?;
-        let month = MONTHS
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(month))?;
+        let month = month_number(month)?;
         let mut time = time.splitn(3, ':');
         let (hour, minute, second): (i8, i8, i8) = (
             time.next()?.parse().ok()?,
             time.next()?.parse().ok()?,
             time.next()?.parse().ok()?,
         );
-        let month = i8::try_from(month + 1).ok()?;
         let civil = civil::DateTime::new(year, month, day, hour, minute, second.min(59), 0).ok()?;
-        let offset_minutes = parse_zone(zone)?;
+        Self::of_civil(civil, parse_zone(zone)?)
+    }
+
+    /// The instant that a clock showed so many minutes east of UTC.
+    pub(crate) fn of_civil(civil: civil::DateTime, offset_minutes: i16) -> Option<Self> {
         let utc = Offset::UTC.to_timestamp(civil).ok()?.as_second();
         Some(Self {
             unix: utc - i64::from(offset_minutes) * 60,
@@ -255,7 +256,16 @@ impl InternalDate {
     }
 }
 
-fn parse_zone(zone: &str) -> Option<i16> {
+/// The number of a month from its English short name, in any case of letters.
+pub(crate) fn month_number(name: &str) -> Option<i8> {
+    let place = MONTHS
+        .iter()
+        .position(|known| known.eq_ignore_ascii_case(name))?;
+    i8::try_from(place + 1).ok()
+}
+
+/// Minutes east of UTC from `+0100`.
+pub(crate) fn parse_zone(zone: &str) -> Option<i16> {
     let (sign, digits) = match zone.as_bytes().first()? {
         b'+' => (1, &zone[1..]),
         b'-' => (-1, &zone[1..]),

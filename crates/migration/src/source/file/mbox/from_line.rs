@@ -1,13 +1,8 @@
 //! The line that begins a message in an mbox: `From sender date`.
 
 use jiff::civil;
-use jiff::tz::Offset;
 
-use crate::model::InternalDate;
-
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+use crate::model::{InternalDate, month_number, parse_zone};
 
 /// When the message arrived, as `Thu Nov 24 19:41:21 2026`, in UTC (RFC 4155) unless a zone such as
 /// `+0100` stands there; `None` when no date can be read.
@@ -21,9 +16,7 @@ pub(super) fn date(line: &[u8]) -> Option<InternalDate> {
 
 /// Reads `Nov 24 19:41:21 2026`, with a zone before or behind the year.
 fn read(words: &[&str]) -> Option<InternalDate> {
-    let month = MONTHS
-        .iter()
-        .position(|known| words[0].eq_ignore_ascii_case(known))?;
+    let month = month_number(words[0])?;
     let day: i8 = words.get(1)?.parse().ok()?;
     let mut clock = words.get(2)?.splitn(3, ':');
     let hour: i8 = clock.next()?.parse().ok()?;
@@ -32,32 +25,14 @@ fn read(words: &[&str]) -> Option<InternalDate> {
     let mut year = None;
     let mut offset = 0;
     for word in words[3..].iter().take(3) {
-        if let Some(found) = zone(word) {
+        if let Some(found) = parse_zone(word) {
             offset = found;
         } else if word.len() == 4 && year.is_none() {
             year = word.parse::<i16>().ok();
         }
     }
-    let month = i8::try_from(month + 1).ok()?;
     let civil = civil::DateTime::new(year?, month, day, hour, minute, second.min(59), 0).ok()?;
-    let utc = Offset::UTC.to_timestamp(civil).ok()?.as_second();
-    Some(InternalDate {
-        unix: utc - i64::from(offset) * 60,
-        offset_minutes: offset,
-    })
-}
-
-fn zone(word: &str) -> Option<i16> {
-    let (sign, digits) = match word.as_bytes().first()? {
-        b'+' => (1, &word[1..]),
-        b'-' => (-1, &word[1..]),
-        _ => return None,
-    };
-    if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let number: i16 = digits.parse().ok()?;
-    Some(sign * (number / 100 * 60 + number % 100))
+    InternalDate::of_civil(civil, offset)
 }
 
 #[cfg(test)]
