@@ -22,6 +22,7 @@ pub mod zipped;
 
 use std::io::Read;
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -152,6 +153,16 @@ fn short(hasher: &blake3::Hasher) -> Stamp {
     let mut stamp = Stamp::default();
     stamp.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     stamp
+}
+
+/// The stamp of an archive that is one file: from its size and time.
+pub(super) fn stamp_of_file(path: &Path) -> Result<Stamp, ArchiveError> {
+    let metadata = std::fs::metadata(path).map_err(ArchiveError::io(path))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&metadata.len().to_le_bytes());
+    hasher.update(&metadata.mtime().to_le_bytes());
+    hasher.update(&metadata.mtime_nsec().to_le_bytes());
+    Ok(short(&hasher))
 }
 
 /// A path whose only level is the inbox in any case of letters is the inbox.

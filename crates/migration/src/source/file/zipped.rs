@@ -4,13 +4,12 @@
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
 use super::eml::{Kind, flags, folder, leaves};
-use super::{Archive, ArchiveError, Found, Stamp, headers, short};
+use super::{Archive, ArchiveError, Found, Stamp, headers, stamp_of_file};
 use crate::model::FolderPath;
 
 /// Largest message.
@@ -103,12 +102,7 @@ impl Archive for Zipped {
     }
 
     fn stamp(&mut self) -> Result<Option<Stamp>, ArchiveError> {
-        let metadata = std::fs::metadata(&self.path).map_err(ArchiveError::io(&self.path))?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&metadata.len().to_le_bytes());
-        hasher.update(&metadata.mtime().to_le_bytes());
-        hasher.update(&metadata.mtime_nsec().to_le_bytes());
-        Ok(Some(short(&hasher)))
+        stamp_of_file(&self.path).map(Some)
     }
 }
 

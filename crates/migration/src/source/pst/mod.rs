@@ -30,7 +30,7 @@ use ndb::Ndb;
 pub use ndb::ReadAt;
 use store::PstFolder;
 
-use super::file::{Archive, ArchiveError, Found, Stamp};
+use super::file::{Archive, ArchiveError, Found, Stamp, stamp_of_file};
 use crate::account::{FileKind, FileOrigin};
 use crate::collection::{Collection, Import, Kind, Object};
 use crate::model::{FlagSet, FolderPath};
@@ -153,15 +153,7 @@ impl Archive for PstArchive {
     }
 
     fn stamp(&mut self) -> Result<Option<Stamp>, ArchiveError> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = std::fs::metadata(&self.path).map_err(ArchiveError::io(&self.path))?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&metadata.len().to_le_bytes());
-        hasher.update(&metadata.mtime().to_le_bytes());
-        hasher.update(&metadata.mtime_nsec().to_le_bytes());
-        let mut stamp = [0; 16];
-        stamp.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        Ok(Some(stamp))
+        stamp_of_file(&self.path).map(Some)
     }
 }
 
