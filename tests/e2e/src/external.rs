@@ -71,7 +71,7 @@ impl<'a> ExternalServer<'a> {
 
     /// Runs SQL as the server's superuser, whom Melouvert does not know.
     pub fn psql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
-        let script = "export PGPASSWORD=\"$(cat /etc/melouvert/password)\"; exec psql -X -A -t -v ON_ERROR_STOP=1 -h localhost -U postgres -d \"$1\" -c \"$2\"";
+        let script = "read -r PGPASSWORD < /etc/melouvert/password; export PGPASSWORD; exec psql -X -A -t -v ON_ERROR_STOP=1 -h localhost -U postgres -d \"$1\" -c \"$2\"";
         let inside = ["exec", "-n", NAMESPACE, "pg", "--", "sh", "-c", script];
         let arguments = [&inside[..], &["sh", database, sql]].concat();
         Ok(self.platform.cluster.kubectl(&arguments)?)
