@@ -217,3 +217,34 @@ fn a_bad_accounts_file_names_line_and_column_and_nothing_is_sent() {
     assert!(stderr.contains("ligne 3, colonne target_user"), "{stderr}");
     assert!(!stderr.contains("s3cret"), "{stderr}");
 }
+
+/// An archive that is not there is no server that does not answer.
+#[test]
+fn files_that_cannot_be_read_are_told_as_files() {
+    let folder = tempfile::tempdir().expect("folder");
+    let target = folder.path().join("arrivée");
+    let list = folder.path().join("comptes.csv");
+    let csv = format!(
+        "source_url,source_user,source_password,target_url,target_user,target_password\n\
+         mbox:/nonexistent/archive.mbox,,,maildir:{},,\n",
+        target.display()
+    );
+    std::fs::write(&list, csv).expect("write");
+    let output = Command::new(env!("CARGO_BIN_EXE_melouvert"))
+        .args(["migrate", "copy", "--accounts"])
+        .arg(&list)
+        .arg("--state")
+        .arg(folder.path().join("état"))
+        .env_clear()
+        .output()
+        .expect("melouvert starts");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("/nonexistent/archive.mbox")
+            && said.contains("les fichiers à importer ne peuvent être lus")
+            && said.contains("vérifiez le chemin"),
+        "{said}"
+    );
+    assert!(!target.exists(), "a target was made for nothing");
+}

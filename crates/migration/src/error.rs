@@ -38,6 +38,11 @@ impl EndpointError {
     pub fn is_login(&self) -> bool {
         matches!(self, Self::Imap(error) if error.is_login())
     }
+
+    /// True when files are meant: no server can be at fault.
+    pub fn is_files(&self) -> bool {
+        !matches!(self, Self::Imap(_))
+    }
 }
 
 /// A failure that ends one account's run, or the whole run before it began.
@@ -107,6 +112,8 @@ impl MigrationError {
         match self {
             Self::Source { source, .. } if source.is_login() => "source_login_refused",
             Self::Target { source, .. } if source.is_login() => "target_login_refused",
+            Self::Source { source, .. } if source.is_files() => "source_unreadable",
+            Self::Target { source, .. } if source.is_files() => "target_unwritable",
             Self::Source { .. } => "source_unreachable",
             Self::Target { .. } => "target_unreachable",
             Self::Journal { .. } | Self::JournalFormat { .. } => "journal_unusable",

@@ -198,6 +198,26 @@ pub fn failure(reason: &str) -> (Text, Text) {
                 "check its address, its certificate and the network, then run again"
             ),
         ),
+        "source_unreadable" => (
+            text!(
+                "les fichiers à importer ne peuvent être lus",
+                "the files to import cannot be read"
+            ),
+            text!(
+                "vérifiez le chemin, le type indiqué dans l'URL et les droits, puis relancez",
+                "check the path, the kind in the URL and the rights, then run again"
+            ),
+        ),
+        "target_unwritable" => (
+            text!(
+                "le dossier de destination ne peut être écrit",
+                "the target's folder cannot be written"
+            ),
+            text!(
+                "vérifiez le chemin, la place libre et les droits, puis relancez",
+                "check the path, the free space and the rights, then run again"
+            ),
+        ),
         "account_locked" => (
             text!(
                 "une autre copie de cette boîte est en cours",
