@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -368,18 +369,22 @@ async fn limits_hold_over_all_accounts() {
     lab.assert_alike();
 }
 
-/// Connections to a local port that their client has not closed, as the kernel knows them.
+/// Connections to a local port that their client has not closed, as the kernel knows them. Its
+/// table is read in pieces and may name one twice when others come and go meanwhile.
 fn established(port: u16) -> usize {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
     let local = format!(":{port:04X}");
-    let open = |line: &&str| {
+    let client = |line: &str| {
         let mut fields = line.split_ascii_whitespace().skip(1);
-        let ours = fields
-            .next()
-            .is_some_and(|address| address.ends_with(&local));
-        ours && fields.nth(1) == Some("01")
+        let ours = fields.next()?.ends_with(&local);
+        let client = fields.next()?.to_owned();
+        (ours && fields.next()? == "01").then_some(client)
     };
-    table.lines().filter(open).count()
+    table
+        .lines()
+        .filter_map(client)
+        .collect::<HashSet<_>>()
+        .len()
 }
 
 fn forward(client: &TcpStream, to: u16) {
