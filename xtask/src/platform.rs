@@ -14,6 +14,16 @@ use crate::{
 /// The namespace that Melouvert is installed in.
 pub const SYSTEM: &str = "melouvert-system";
 
+/// How the programs are compiled.
+#[derive(Clone, Copy, Debug)]
+pub enum Programs {
+    /// Alone: the least to compile.
+    Alone,
+    /// With the tests: the same features of every dependency as in `cargo test --workspace`, so
+    /// that nothing compiled for those is compiled a second time.
+    WithTests,
+}
+
 /// A cluster with Melouvert on it.
 pub struct Platform {
     /// The cluster.
@@ -25,15 +35,17 @@ pub struct Platform {
 
 impl Platform {
     /// Builds everything and installs it on the cluster of this name; again, it upgrades.
-    pub fn install(name: &str) -> anyhow::Result<Self> {
-        let platform = Self::prepare(name)?;
+    pub fn install(name: &str, programs: Programs) -> anyhow::Result<Self> {
+        let platform = Self::prepare(name, programs)?;
         step("Installer Melouvert avec Helm", || platform.helm(&[]))?;
         Ok(platform)
     }
 
     /// Builds everything and starts the cluster of this name, without Melouvert.
-    pub fn prepare(name: &str) -> anyhow::Result<Self> {
-        let programs = step("Compiler l'opérateur et la ligne de commande", build)?;
+    pub fn prepare(name: &str, programs: Programs) -> anyhow::Result<Self> {
+        let programs = step("Compiler l'opérateur et la ligne de commande", || {
+            build(programs)
+        })?;
         let built = step("Construire les images", || {
             Ok(images::ensure(&images::Image::all(&programs), &say)?)
         })?;
@@ -146,15 +158,12 @@ impl Platform {
 }
 
 /// Builds the two programs and returns the folder that holds them.
-fn build() -> anyhow::Result<PathBuf> {
-    shell::run(shell::cargo().args([
-        "build",
-        "--package",
-        "melouvert-operator",
-        "--package",
-        "melouvert-cli",
-        "--bins",
-    ]))?;
+fn build(programs: Programs) -> anyhow::Result<PathBuf> {
+    let selection: &[&str] = match programs {
+        Programs::Alone => &["--package", "melouvert-operator", "--package", "melouvert-cli"],
+        Programs::WithTests => &["--workspace", "--tests"],
+    };
+    shell::run(shell::cargo().args(["build", "--bins"]).args(selection))?;
     Ok(target())
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::{
     debian,
-    platform::Platform,
+    platform::{Platform, Programs},
     progress::{say, seconds, step},
     shell,
 };
@@ -38,7 +38,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     })?;
     if !args.only_cluster {
         step("Tests sans cluster", || {
-            shell::run(shell::cargo().args(["test", "--workspace", "--exclude", "melouvert-e2e"]))
+            shell::run(shell::cargo().args(["test", "--workspace"]))
         })?;
     }
     if !args.without_cluster {
@@ -53,14 +53,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 fn on_cluster(args: &Args) -> anyhow::Result<()> {
     let name = &args.name;
-    let outcome = Platform::install(name).and_then(|platform| {
+    let outcome = Platform::install(name, Programs::WithTests).and_then(|platform| {
         step("Vérifier les charts", || charts(&platform))?;
         step("Tests sur le cluster", || {
             let mut test = shell::cargo();
             test.args([
                 "test",
-                "--package",
-                "melouvert-e2e",
+                "--workspace",
+                "--test",
+                "cluster",
                 "--",
                 "--ignored",
                 "--test-threads=1",

@@ -8,7 +8,7 @@ use crate::{
     debian,
     legacy::{LegacyAccount, LegacyServer},
     mailbox,
-    platform::Platform,
+    platform::{Platform, Programs},
     progress::{data, say, seconds, step},
     shell,
     space::{self, ARROMANCHES, CAEN, ROUEN, Space},
@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     step("Installer les paquets Debian de l'essai", || {
         debian::require(&debian::TRY_OUT)
     })?;
-    let platform = Platform::install(NAME)?;
+    let platform = Platform::install(NAME, Programs::Alone)?;
     let caen = step("Ouvrir l'espace de Caen", || Space::open(&platform, CAEN))?;
     let rouen = step("Ouvrir l'espace de Rouen", || Space::open(&platform, ROUEN))?;
     let _arromanches = step(

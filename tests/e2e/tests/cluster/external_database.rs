@@ -7,7 +7,7 @@ use melouvert_e2e::{
 };
 use xtask::{
     mailbox,
-    platform::{Platform, SYSTEM},
+    platform::{Platform, Programs, SYSTEM},
     space::{CAEN, Space},
 };
 
@@ -28,7 +28,7 @@ impl Drop for Standing {
 fn an_external_server_under_an_authority_of_its_own_serves() -> anyhow::Result<()> {
     let name = format!("{}-externe", std::env::var("MELOUVERT_TEST_CLUSTER")?);
     let standing = Standing(name);
-    let platform = Platform::prepare(&standing.0)?;
+    let platform = Platform::prepare(&standing.0, Programs::WithTests)?;
     let server = ExternalServer::start(&platform)?;
     let kubectl = |arguments: &[&str]| platform.cluster.kubectl(arguments);
     kubectl(&["create", "namespace", SYSTEM])?;
