@@ -160,7 +160,12 @@ impl Platform {
 /// Builds the two programs and returns the folder that holds them.
 fn build(programs: Programs) -> anyhow::Result<PathBuf> {
     let selection: &[&str] = match programs {
-        Programs::Alone => &["--package", "melouvert-operator", "--package", "melouvert-cli"],
+        Programs::Alone => &[
+            "--package",
+            "melouvert-operator",
+            "--package",
+            "melouvert-cli",
+        ],
         Programs::WithTests => &["--workspace", "--tests"],
     };
     shell::run(shell::cargo().args(["build", "--bins"]).args(selection))?;
