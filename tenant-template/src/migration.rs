@@ -330,8 +330,13 @@ fn arguments(migration: &ValidatedMigration, pass: &Pass) -> Vec<String> {
     let mut all = vec!["migrate".to_owned(), "worker".to_owned()];
     let mut option = |name: &str, value: String| all.extend([format!("--{name}"), value]);
     option("accounts", "/accounts/accounts.csv".into());
-    option("source-host", source.host.clone());
-    option("source-port", source.port.to_string());
+    option("source", source.url());
+    if let Some(auth) = source.auth.parameter() {
+        option("source-auth", auth.into());
+    }
+    if let Some(master) = &source.master {
+        option("source-master", master.clone());
+    }
     if source.ca.is_some() {
         option("source-ca", format!("{CONFIG}/source-ca.pem"));
     }
@@ -359,9 +364,6 @@ fn arguments(migration: &ValidatedMigration, pass: &Pass) -> Vec<String> {
     option("uid", migration.uid.clone());
     if pass.verify_all {
         all.push("--verify-all".into());
-    }
-    if source.allow_cleartext {
-        all.push("--allow-cleartext".into());
     }
     all
 }

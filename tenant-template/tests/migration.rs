@@ -32,12 +32,25 @@ fn arguments(migration: &ValidatedMigration, pass: &Pass) -> String {
 #[test]
 fn cleartext_and_public_roots_are_said() {
     let strict = arguments(&migration(), &pass());
-    assert!(strict.contains("--source-ca") && !strict.contains("--allow-cleartext"));
+    assert!(strict.contains("--source-ca") && strict.contains("imaps://ancien.caen.example:993"));
     let mut loose = migration();
     loose.source.ca = None;
     loose.source.allow_cleartext = true;
     let loose = arguments(&loose, &pass());
-    assert!(!loose.contains("--source-ca") && loose.contains("--allow-cleartext"));
+    assert!(!loose.contains("--source-ca") && loose.contains("\"imap://ancien.caen.example:993\""));
+}
+
+#[test]
+fn a_way_to_log_in_is_said() {
+    let plain = arguments(&migration(), &pass());
+    assert!(!plain.contains("--source-auth") && !plain.contains("--source-master"));
+    let mut other = migration();
+    other.source.start_tls = true;
+    other.source.auth = melouvert_api::migration::AuthSchema::Plain;
+    other.source.master = Some("cyrus".into());
+    let other = arguments(&other, &pass());
+    assert!(other.contains("\"imap+starttls://ancien.caen.example:993\""));
+    assert!(other.contains("\"--source-auth\",\"plain\",\"--source-master\",\"cyrus\""));
 }
 
 #[test]

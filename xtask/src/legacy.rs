@@ -8,6 +8,8 @@ use anyhow::Context;
 use crate::{images::BuiltImage, platform::Platform, shell, wait};
 
 const NAMESPACE: &str = "ancien-serveur";
+/// The administrator of the old server, who may open every mailbox, and the password.
+pub const MASTER: (&str, &str) = ("administrateur", "mot-de-passe-de-l-administrateur");
 
 /// An old server that answers IMAP over TLS.
 pub struct LegacyServer {
@@ -209,6 +211,12 @@ fn configure(state: &std::path::Path, accounts: &[LegacyAccount<'_>]) -> anyhow:
         users.extend([account.user, ":{PLAIN}", account.password, "\n"]);
     }
     fs::write(state.join("config/users"), users).context("failed to write the accounts")?;
+    let (master, password) = MASTER;
+    fs::write(
+        state.join("config/masters"),
+        format!("{master}:{{PLAIN}}{password}\n"),
+    )
+    .context("failed to write the administrator")?;
     fs::write(
         state.join("config/dovecot.conf"),
         include_str!("legacy-dovecot.conf"),
@@ -237,7 +245,7 @@ fn objects(state: &std::path::Path, dovecot: &BuiltImage) -> serde_json::Value {
                 "apiVersion": "v1",
                 "kind": "Service",
                 "metadata": {"name": "imap", "namespace": NAMESPACE},
-                "spec": {"clusterIP": "None", "selector": {"app": "imap"}, "ports": [{"port": 993}]},
+                "spec": {"clusterIP": "None", "selector": {"app": "imap"}, "ports": [{"name": "imap", "port": 143}, {"name": "imaps", "port": 993}]},
             },
             {
                 "apiVersion": "v1",

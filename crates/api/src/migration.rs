@@ -179,6 +179,8 @@ pub struct LimitsSpec {
 
 /// A legacy IMAP server: the only address that the migration's Job may reach outside its tenant.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[x_kube(validation = Rule::new("!(self.startTls && self.allowCleartext)").message("source.startTls encrypts and source.allowCleartext does not: give one of them"))]
+#[x_kube(validation = Rule::new("!has(self.master) || self.auth in ['Auto', 'Plain']").message("source.master needs source.auth Auto or Plain: the other ways of logging in know no administrator"))]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     /// Its name, which its certificate carries.
@@ -198,6 +200,61 @@ pub struct Source {
     /// Whether the copy may go unencrypted, for a server that has no TLS.
     #[serde(default)]
     pub allow_cleartext: bool,
+    /// Whether TLS starts within the connection (STARTTLS, RFC 9051 §6.2.1), usually on port 143.
+    #[serde(default)]
+    pub start_tls: bool,
+    /// How to log in.
+    #[serde(default)]
+    pub auth: AuthSchema,
+    /// The administrator of the server who logs in for each agent (authorization identity of SASL
+    /// PLAIN); `source_password` is then the administrator's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    pub master: Option<String>,
+}
+
+/// How to log in to a legacy server.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AuthSchema {
+    /// SASL PLAIN where the server offers it, else LOGIN.
+    #[default]
+    Auto,
+    /// SASL PLAIN (RFC 4616).
+    Plain,
+    /// The LOGIN command.
+    Login,
+    /// XOAUTH2: `source_password` is an access token.
+    XOAuth2,
+    /// OAUTHBEARER (RFC 7628): `source_password` is an access token.
+    OAuthBearer,
+}
+
+impl Source {
+    /// Its URL, without any login: `imaps://`, `imap+starttls://` or, unencrypted, `imap://`.
+    pub fn url(&self) -> String {
+        let scheme = match (self.allow_cleartext, self.start_tls) {
+            (true, _) => "imap",
+            (false, true) => "imap+starttls",
+            (false, false) => "imaps",
+        };
+        match self.host.contains(':') {
+            true => format!("{scheme}://[{}]:{}", self.host, self.port),
+            false => format!("{scheme}://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl AuthSchema {
+    /// Its name in the `auth` parameter of a URL; `None` where the server's offer decides.
+    pub fn parameter(self) -> Option<&'static str> {
+        match self {
+            Self::Auto => None,
+            Self::Plain => Some("plain"),
+            Self::Login => Some("login"),
+            Self::XOAuth2 => Some("xoauth2"),
+            Self::OAuthBearer => Some("oauthbearer"),
+        }
+    }
 }
 
 /// What was seen of a migration.

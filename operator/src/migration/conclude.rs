@@ -99,13 +99,7 @@ async fn proof(case: &Case<'_>, facts: &mut Facts, ctx: &Context) -> Result<(), 
         return Ok(());
     }
     let valid = &case.plan.valid;
-    let source = &valid.source;
-    let scheme = if source.allow_cleartext {
-        "imap"
-    } else {
-        "imaps"
-    };
-    let source_url = format!("{scheme}://{}:{}", source.host, source.port);
+    let source_url = valid.source.url();
     let target_url = format!("imaps://{}:993", certificates::mail_host(&valid.namespace));
     let reports = case.store.pass_reports(case.uid).await?;
     let urls = (source_url.as_str(), target_url.as_str());

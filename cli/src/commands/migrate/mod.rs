@@ -54,7 +54,7 @@ pub const FRENCH: &[French] = &[
     arg(
         "migrate run",
         "source",
-        "Ancien serveur : imaps://hôte:993, ou imap://hôte:143 avec --allow-cleartext",
+        "Ancien serveur : imaps://hôte:993 ou imap+starttls://hôte:143 ; imap:// avec --allow-cleartext\n\nÀ la suite, ?auth=plain, login, xoauth2 ou oauthbearer, et master=LOGIN pour un administrateur qui ouvre chaque boîte.",
     ),
     arg("migrate run", "accounts", "Fichier CSV des comptes, UTF-8"),
     arg(
@@ -205,17 +205,17 @@ pub const FRENCH: &[French] = &[
         "Copie les comptes, dans le Job d'une migration (usage interne)",
     ),
     arg("migrate worker", "accounts", "Fichier CSV des comptes"),
-    arg("migrate worker", "source_host", "Ancien serveur"),
-    arg("migrate worker", "source_port", "Son port"),
+    arg("migrate worker", "source", "Ancien serveur"),
+    arg("migrate worker", "source_auth", "Comment s'y identifier"),
+    arg(
+        "migrate worker",
+        "source_master",
+        "L'administrateur qui ouvre chaque boîte",
+    ),
     arg(
         "migrate worker",
         "source_ca",
         "PEM de l'autorité de l'ancien serveur",
-    ),
-    arg(
-        "migrate worker",
-        "allow_cleartext",
-        "L'ancien serveur n'a pas TLS",
     ),
     arg("migrate worker", "target", "Serveur de l'espace, hôte:port"),
     arg(

@@ -32,7 +32,10 @@ pub struct Args {
     /// The SIREN of the collectivity that receives the mailboxes
     #[arg(long, value_name = "SIREN")]
     siren: String,
-    /// The old server: imaps://host:993, or imap://host:143 with --allow-cleartext
+    /// The old server: imaps://host:993 or imap+starttls://host:143; imap:// with --allow-cleartext
+    ///
+    /// After it ?auth=plain, login, xoauth2 or oauthbearer, and master=LOGIN for an administrator
+    /// who logs in for every agent.
     #[arg(long, value_name = "URL", required_unless_present = "again")]
     source: Option<String>,
     /// The accounts, a CSV file in UTF-8

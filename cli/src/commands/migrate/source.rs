@@ -2,7 +2,8 @@
 
 use std::{net::IpAddr, path::Path};
 
-use melouvert_api::migration::Source;
+use melouvert_api::migration::{AuthSchema, Source};
+use melouvert_migration::imap::{Compressing, Login, Mechanism, parse_query};
 
 use crate::{
     errors::CliError,
@@ -16,15 +17,15 @@ pub fn parse(
     ca_file: Option<&Path>,
     allow_cleartext: bool,
 ) -> Result<Source, CliError> {
-    let (host, port, cleartext) = endpoint(url)?;
-    if cleartext && !allow_cleartext {
+    let server = Server::parse(url)?;
+    if server.security == Scheme::Cleartext && !allow_cleartext {
         return Err(CliError::usage(text!(
             "--source {url} : imap:// ne chiffre rien",
             "--source {url}: imap:// encrypts nothing"
         ))
         .remedy(text!(
-            "employez imaps://, ou ajoutez --allow-cleartext sur un réseau de confiance",
-            "use imaps://, or add --allow-cleartext on a network that you trust"
+            "employez imaps:// ou imap+starttls://, ou ajoutez --allow-cleartext sur un réseau de confiance",
+            "use imaps:// or imap+starttls://, or add --allow-cleartext on a network that you trust"
         )));
     }
     for cidr in cidrs {
@@ -41,54 +42,97 @@ pub fn parse(
     }
     let ca = ca_file.map(read_ca).transpose()?;
     Ok(Source {
-        host,
-        port,
+        host: server.host,
+        port: server.port,
         cidrs: cidrs.to_vec(),
         ca,
-        allow_cleartext: cleartext,
+        allow_cleartext: server.security == Scheme::Cleartext,
+        start_tls: server.security == Scheme::StartTls,
+        auth: auth(server.login.mechanism),
+        master: server.login.master,
     })
 }
 
-/// Host, port and whether it is cleartext.
-fn endpoint(url: &str) -> Result<(String, u16, bool), CliError> {
-    let bad = |why: Text| {
-        let (fr, en) = (why.fr, why.en);
-        CliError::usage(text!(
-            "--source « {url} » incorrect : {fr}",
-            "wrong --source {url:?}: {en}"
-        ))
-        .remedy(text!(
-            "attendu : imaps://hôte:993",
-            "expected imaps://host:993"
-        ))
-    };
-    let parsed =
-        url::Url::parse(url).map_err(|_| bad(text!("ce n'est pas une URL", "it is not a URL")))?;
-    let (cleartext, default_port) = match parsed.scheme() {
-        "imaps" => (false, 993),
-        "imap" => (true, 143),
-        other => {
+/// How the connection is encrypted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Tls,
+    StartTls,
+    Cleartext,
+}
+
+/// What the URL says.
+struct Server {
+    host: String,
+    port: u16,
+    security: Scheme,
+    login: Login,
+}
+
+impl Server {
+    fn parse(url: &str) -> Result<Self, CliError> {
+        let bad = |why: Text| {
+            let (fr, en) = (why.fr, why.en);
+            CliError::usage(text!(
+                "--source « {url} » incorrect : {fr}",
+                "wrong --source {url:?}: {en}"
+            ))
+            .remedy(text!(
+                "attendu : imaps://hôte:993 ou imap+starttls://hôte:143, suivi au besoin de ?auth=… et master=…",
+                "expected imaps://host:993 or imap+starttls://host:143, then ?auth=… and master=… where needed"
+            ))
+        };
+        let parsed = url::Url::parse(url)
+            .map_err(|_| bad(text!("ce n'est pas une URL", "it is not a URL")))?;
+        let (security, default_port) = match parsed.scheme() {
+            "imaps" => (Scheme::Tls, 993),
+            "imap+starttls" => (Scheme::StartTls, 143),
+            "imap" => (Scheme::Cleartext, 143),
+            other => {
+                return Err(bad(text!(
+                    "{other}:// est inconnu",
+                    "{other}:// is unknown"
+                )));
+            }
+        };
+        if !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(bad(text!(
-                "{other}:// est inconnu",
-                "{other}:// is unknown"
+                "les identifiants vont dans le fichier de comptes",
+                "credentials belong in the accounts file"
             )));
         }
-    };
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err(bad(text!(
-            "les identifiants vont dans le fichier de comptes",
-            "credentials belong in the accounts file"
-        )));
+        let host = parsed
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| bad(text!("l'hôte manque", "the host is missing")))?;
+        let query = parse_query(parsed.query_pairs());
+        let (login, compress) = query.map_err(|why| bad(text!("{why}", "{why}")))?;
+        if compress != Compressing::Auto {
+            return Err(bad(text!(
+                "compress n'est pas réglable dans le cluster",
+                "compress cannot be set in the cluster"
+            )));
+        }
+        Ok(Self {
+            host: host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+            port: parsed.port().unwrap_or(default_port),
+            security,
+            login,
+        })
     }
-    let host = parsed
-        .host_str()
-        .filter(|host| !host.is_empty())
-        .ok_or_else(|| bad(text!("l'hôte manque", "the host is missing")))?;
-    let host = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
-    Ok((host, parsed.port().unwrap_or(default_port), cleartext))
+}
+
+fn auth(mechanism: Mechanism) -> AuthSchema {
+    match mechanism {
+        Mechanism::Auto => AuthSchema::Auto,
+        Mechanism::Plain => AuthSchema::Plain,
+        Mechanism::Login => AuthSchema::Login,
+        Mechanism::XOauth2 => AuthSchema::XOAuth2,
+        Mechanism::OauthBearer => AuthSchema::OAuthBearer,
+    }
 }
 
 fn is_cidr(text: &str) -> bool {
@@ -149,8 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn ways_to_log_in_are_read() {
+        let source = one("imap+starttls://old.example?master=cyrus", false).unwrap();
+        assert_eq!((source.port, source.start_tls), (143, true));
+        assert_eq!(source.master.as_deref(), Some("cyrus"));
+        assert_eq!(source.url(), "imap+starttls://old.example:143");
+        let source = one("imaps://[2001:db8::1]?auth=xoauth2", false).unwrap();
+        assert_eq!(source.auth, AuthSchema::XOAuth2);
+        assert_eq!(source.url(), "imaps://[2001:db8::1]:993");
+    }
+
+    #[test]
     fn bad_servers_are_refused() {
         for url in [
+            "imaps://old.example?auth=ntlm",
+            "imaps://old.example?compress=never",
             "old.example",
             "imap://old.example",
             "https://old.example",

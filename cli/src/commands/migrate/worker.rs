@@ -9,13 +9,13 @@ use std::{
 use hyper::Method;
 use melouvert_api::wire::{PutPassProgress, PutPassReport};
 use melouvert_migration::{
-    Account, Destination, Endpoint, Options, Origin, Outcome, Report,
+    Account, Destination, Endpoint, EndpointOptions, Options, Origin, Outcome, Report,
     engine::Verification,
-    imap::{Compressing, ImapError, Login, Security},
+    imap::{ImapError, Security},
     seal,
 };
 use melouvert_waves::identifier;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -38,17 +38,17 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     accounts: PathBuf,
     /// The old server
-    #[arg(long, value_name = "HOST")]
-    source_host: String,
-    /// Its port
-    #[arg(long, value_name = "PORT")]
-    source_port: u16,
+    #[arg(long, value_name = "URL")]
+    source: url::Url,
+    /// How to log in to it
+    #[arg(long, value_name = "MECHANISM")]
+    source_auth: Option<String>,
+    /// The administrator who logs in for the agents
+    #[arg(long, value_name = "LOGIN")]
+    source_master: Option<String>,
     /// The PEM of the old server's authority
     #[arg(long, value_name = "FILE")]
     source_ca: Option<PathBuf>,
-    /// The old server has no TLS
-    #[arg(long)]
-    allow_cleartext: bool,
     /// The server of the space, host:port
     #[arg(long, value_name = "HOST:PORT")]
     target: String,
@@ -124,42 +124,8 @@ impl Args {
 
     fn accounts(&self) -> Result<Vec<Account>, CliError> {
         let bytes = read(&self.accounts)?;
-        let source = if self.allow_cleartext {
-            Security::Cleartext
-        } else {
-            Security::tls(self.source_ca.as_deref()).map_err(|error| no_tls(&error))?
-        };
+        let source = Security::tls(self.source_ca.as_deref()).map_err(|error| no_tls(&error))?;
         let target = Security::tls(Some(&self.target_ca)).map_err(|error| no_tls(&error))?;
-        let target_place = self.target.rsplit_once(':');
-        let (target_host, target_port) = target_place
-            .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)))
-            .ok_or_else(|| {
-                let given = &self.target;
-                CliError::usage(text!(
-                    "--target « {given} » : attendu hôte:port",
-                    "--target {given:?}: expected host:port"
-                ))
-            })?;
-        let scheme = if self.allow_cleartext {
-            "imap"
-        } else {
-            "imaps"
-        };
-        let endpoint = |scheme: &str,
-                        host: &str,
-                        port,
-                        security: &Security,
-                        user: String,
-                        password: SecretString| Endpoint {
-            url: format!("{scheme}://{host}:{port}"),
-            host: host.to_owned(),
-            port,
-            security: security.clone(),
-            user,
-            password,
-            login: Login::default(),
-            compress: Compressing::default(),
-        };
         let lines = accounts::parse(&bytes, None)?;
         let own = lines.into_iter().find(|line| {
             identifier(&line.source_user, &line.target_user.to_string()) == self.account
@@ -171,26 +137,31 @@ impl Args {
                 "account {account} is no longer in the Secret"
             ))
         })?;
-        Ok(std::iter::once(own)
-            .map(|line| Account {
-                source: Origin::Imap(endpoint(
-                    scheme,
-                    &self.source_host,
-                    self.source_port,
-                    &source,
-                    line.source_user,
-                    line.source_password,
-                )),
-                target: Destination::Imap(endpoint(
-                    "imaps",
-                    target_host,
-                    target_port,
-                    &target,
-                    line.target_user.to_string(),
-                    line.target_password,
-                )),
-            })
-            .collect())
+        let target_user = own.target_user.to_string();
+        let target_url = format!("imaps://{}", self.target);
+        Ok(vec![Account {
+            source: Origin::Imap(endpoint(
+                &self.source_url(),
+                (&own.source_user, &own.source_password),
+                &source,
+            )?),
+            target: Destination::Imap(endpoint(
+                &target_url,
+                (&target_user, &own.target_password),
+                &target,
+            )?),
+        }])
+    }
+
+    /// The old server's URL with how to log in to it, as an accounts file has it.
+    fn source_url(&self) -> String {
+        let mut url = self.source.clone();
+        if self.source_auth.is_some() || self.source_master.is_some() {
+            url.query_pairs_mut()
+                .extend_pairs(self.source_auth.iter().map(|auth| ("auth", auth)))
+                .extend_pairs(self.source_master.iter().map(|master| ("master", master)));
+        }
+        url.into()
     }
 
     /// Tells the platform where the pass stands, over and over; what it misses once, the next says.
@@ -283,6 +254,20 @@ fn no_tls(error: &ImapError) -> CliError {
         "unusable authority certificate"
     ))
     .caused_by(error)
+}
+
+/// A server with a login on it. Cleartext was allowed by whoever wrote the migration, or is not asked.
+fn endpoint(
+    url: &str,
+    (user, password): (&str, &SecretString),
+    tls: &Security,
+) -> Result<Endpoint, CliError> {
+    let options = EndpointOptions {
+        allow_cleartext: true,
+        ca_file: None,
+    };
+    Endpoint::parse([url, user, password.expose_secret()], &options, tls)
+        .map_err(|reason| CliError::usage(text!("{url} : {reason}", "{url}: {reason}")))
 }
 
 /// Ends the run after the batches in flight when Kubernetes asks for it.

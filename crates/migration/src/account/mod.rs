@@ -33,6 +33,27 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Reads a URL as an accounts file has it, with the user and password that go with it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with the column it would stand in.
+    pub fn parse(
+        cells: [&str; 3],
+        options: &EndpointOptions,
+        tls: &Security,
+    ) -> Result<Self, String> {
+        let reader = place::Reader {
+            cells,
+            first: 0,
+            options,
+            tls,
+        };
+        reader
+            .endpoint()
+            .map_err(|(column, reason)| format!("{column}: {reason}"))
+    }
+
     /// True when two endpoints name the same login on the same server.
     pub fn same_place(&self, other: &Self) -> bool {
         self.host == other.host && self.port == other.port && self.user == other.user

@@ -50,7 +50,7 @@ impl Reader<'_> {
         (COLUMNS[self.first], reason)
     }
 
-    fn endpoint(&self) -> Result<Endpoint, Wrong> {
+    pub(super) fn endpoint(&self) -> Result<Endpoint, Wrong> {
         let [url, user, password] = self.cells;
         let parsed = Url::parse(url.trim()).map_err(|error| {
             self.bad_url(format!(

@@ -3,11 +3,16 @@
 use anyhow::{Context, ensure};
 use melouvert_e2e::{PASSWORD, field, kubectl, outcome, platform, text, two_spaces};
 use serde_json::Value;
-use xtask::legacy::{LegacyAccount, LegacyServer};
+use xtask::legacy::{self, LegacyAccount, LegacyServer};
 
 const MESSAGES: u32 = 120;
 
-fn run(name: &str, old: &LegacyServer, password: &str) -> anyhow::Result<std::process::Output> {
+fn run(
+    name: &str,
+    old: &LegacyServer,
+    source: &str,
+    password: &str,
+) -> anyhow::Result<std::process::Output> {
     let accounts = tempfile::NamedTempFile::new()?;
     std::fs::write(
         accounts.path(),
@@ -26,8 +31,8 @@ fn run(name: &str, old: &LegacyServer, password: &str) -> anyhow::Result<std::pr
                 "--name",
                 name,
                 "--source",
+                source,
             ])
-            .arg(format!("imaps://{}:{}", old.host, old.port))
             .args(["--source-cidr", &format!("{}/32", old.address), "--ca-file"])
             .arg(&old.authority)
             .arg("--accounts")
@@ -47,7 +52,8 @@ fn a_mailbox_moves_with_a_proof() -> anyhow::Result<()> {
     };
     let old = LegacyServer::start(platform(), platform().image("dovecot")?, &[account])?;
 
-    let wrong = run("ancien-serveur", &old, "faux")?;
+    let source = format!("imaps://{}:{}", old.host, old.port);
+    let wrong = run("ancien-serveur", &old, &source, "faux")?;
     ensure!(
         !wrong.status.success(),
         "a wrong password passed: {}",
@@ -62,7 +68,10 @@ fn a_mailbox_moves_with_a_proof() -> anyhow::Result<()> {
         "col-211401187",
     ])?;
 
-    let first = run("ancien-serveur", &old, "ancien-mot-de-passe")?;
+    // The old server's administrator opens the agent's mailbox, over STARTTLS.
+    let (master, password) = legacy::MASTER;
+    let source = format!("imap+starttls://{}:143?master={master}", old.host);
+    let first = run("ancien-serveur", &old, &source, password)?;
     ensure!(first.status.success(), "{}", text(&first));
     let absent = field(
         "migration",
