@@ -295,7 +295,7 @@ pub enum Command {
     Proof(proof::Args),
     /// Copy the accounts, in a migration's Job (internal)
     #[command(hide = true)]
-    Worker(worker::Args),
+    Worker(Box<worker::Args>),
 }
 
 impl Command {
