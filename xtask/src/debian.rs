@@ -16,6 +16,8 @@ pub const TESTS: [&str; 7] = [
     "python3",
     "swaks",
 ];
+/// The servers, the peers and the witness of the benchmark.
+pub const BENCH: [&str; 4] = ["dovecot-imapd", "isync", "offlineimap3", "python3"];
 /// What the try-out calls.
 pub const TRY_OUT: [&str; 2] = ["curl", "openssl"];
 

@@ -1,9 +1,11 @@
 //! `melouvert-bench`: corpora to fill a mail server with, and the migration's benchmark.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Parser;
-use melouvert_bench::rounds::{self, Case};
+use melouvert_bench::cases::Case;
+use melouvert_bench::rounds;
 use melouvert_bench::tools::Tool;
 use melouvert_bench::{corpus, seeds, table};
 
@@ -48,21 +50,11 @@ struct MigrationArgs {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Cases
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "lan,tls,source-far,both-far"
-    )]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = DEFAULT_CASES)]
     cases: Vec<Case>,
-    /// Tools
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "ours,ours-unverified,mbsync,doveadm,limit"
-    )]
-    tools: Vec<Tool>,
+    /// Tools instead of each case's own
+    #[arg(long, value_enum, value_delimiter = ',')]
+    tools: Option<Vec<Tool>>,
     /// Mailboxes at once, where no delay is added
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -75,43 +67,52 @@ struct MigrationArgs {
     /// The program that measures the limit
     #[arg(long)]
     limit: PathBuf,
-    /// Compare what arrived, in the first round
-    #[arg(long)]
-    compare: bool,
 }
 
-#[allow(clippy::print_stdout, reason = "a developer's tool")]
+/// Every case that has a goal, and the one for slow tools.
+const DEFAULT_CASES: &str = "lan,tls,far,both-far,folder6k,folder60k,small";
+
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
-        Command::Corpus(args) => {
-            let options = corpus::Options {
-                messages: args.messages,
-                mailboxes: args.mailboxes,
-                seed: args.seed,
-                largest: args.largest,
-            };
-            let summary = corpus::write(&seeds::load()?, options, &args.out)?;
-            println!("{}", serde_json::to_string_pretty(&summary)?);
-        }
-        Command::Migration(args) => {
-            let messages = args.messages;
-            let options = rounds::Options {
-                messages,
-                mailboxes: args.mailboxes,
-                rounds: args.rounds,
-                cases: args.cases,
-                tools: args.tools,
-                directory: args.dir,
-                ours: args.ours,
-                limit: args.limit,
-                jobs: args.jobs,
-                compare: args.compare,
-            };
-            let runs = rounds::run(&options, |run| {
-                println!("{}", serde_json::to_string(run).unwrap_or_default());
-            })?;
-            println!("{}", table::render(&runs, messages));
-        }
+        Command::Corpus(args) => write_corpus(&args),
+        Command::Migration(args) => compare_tools(args),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the summary is the command's answer")]
+fn write_corpus(args: &CorpusArgs) -> anyhow::Result<()> {
+    let options = corpus::Options {
+        messages: args.messages,
+        mailboxes: args.mailboxes,
+        seed: args.seed,
+        largest: args.largest,
+    };
+    let summary = corpus::write(&seeds::load()?, options, &args.out)?;
+    println!("{}", serde_json::to_string_pretty(&summary)?);
+    Ok(())
+}
+
+/// Each run goes to `runs.jsonl` as it ends, the tables to stdout and to `table.md`.
+#[expect(clippy::print_stdout, reason = "the table is the command's answer")]
+#[expect(clippy::print_stderr, reason = "a person waits for many minutes")]
+fn compare_tools(args: MigrationArgs) -> anyhow::Result<()> {
+    let options = rounds::Options {
+        messages: args.messages,
+        mailboxes: args.mailboxes,
+        rounds: args.rounds,
+        cases: args.cases,
+        tools: args.tools,
+        directory: args.dir.clone(),
+        ours: args.ours,
+        limit: args.limit,
+        jobs: args.jobs,
+    };
+    let mut kept = std::fs::File::create(args.dir.join("runs.jsonl"))?;
+    let runs = rounds::run(&options, &|text| eprintln!("{text}"), |run| {
+        Ok(writeln!(kept, "{}", serde_json::to_string(run)?)?)
+    })?;
+    let table = table::render(&runs);
+    std::fs::write(args.dir.join("table.md"), &table)?;
+    println!("{table}");
     Ok(())
 }

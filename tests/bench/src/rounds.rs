@@ -1,34 +1,17 @@
-//! Interleaved rounds over the same corpus.
+//! Interleaved rounds over the same corpora.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::Instant;
 
-use anyhow::Context;
-
-use crate::corpus::{self, mailbox_name};
-use crate::dovecot::{self, Dovecot, Format};
+use crate::cases::{Case, Corpus};
+use crate::corpus::mailbox_name;
+use crate::dovecot::Dovecot;
+use crate::lab::{self, Sources, Target};
 use crate::measure::{self, Measure};
-use crate::proxy::{Behaviour, Proxy};
-use crate::seeds;
+use crate::store;
 use crate::tools::{Place, Tool};
 use crate::witness::{self, Difference};
-
-/// What stands between tool and servers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, clap::ValueEnum, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Case {
-    /// Loopback, cleartext.
-    Lan,
-    /// Loopback, TLS.
-    Tls,
-    /// The source is 20 ms away.
-    SourceFar,
-    /// Source and target are 20 ms away.
-    BothFar,
-    /// Loopback, a target that does not sync each message.
-    NoFsync,
-}
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -41,8 +24,8 @@ pub struct Options {
     pub rounds: usize,
     /// Cases.
     pub cases: Vec<Case>,
-    /// Tools.
-    pub tools: Vec<Tool>,
+    /// Tools instead of each case's own.
+    pub tools: Option<Vec<Tool>>,
     /// Folder to work in.
     pub directory: PathBuf,
     /// Our program.
@@ -51,8 +34,6 @@ pub struct Options {
     pub limit: PathBuf,
     /// Mailboxes at once where the case does not say one.
     pub jobs: usize,
-    /// Compare what arrived, in the first round.
-    pub compare: bool,
 }
 
 /// One run.
@@ -64,43 +45,59 @@ pub struct Run {
     pub tool: Tool,
     /// From 0.
     pub round: usize,
+    /// Messages in the corpus.
+    pub messages: usize,
     /// The first pass.
     pub first: Measure,
     /// The pass with nothing to do.
     pub second: Option<Measure>,
+    /// Files of the target's store that the second pass wrote to.
+    pub written: Option<usize>,
+    /// The pass after a few changes at the source.
+    pub delta: Option<Measure>,
     /// What arrived.
     pub difference: Option<Difference>,
+    /// The last words of a tool that failed.
+    pub last_words: Option<String>,
 }
 
-/// Runs everything; `tell` hears of each run as it ends.
-pub fn run(options: &Options, mut tell: impl FnMut(&Run)) -> anyhow::Result<Vec<Run>> {
-    let home = options.directory.join("source");
-    let mail = home.join("mail");
-    if !mail.exists() {
-        let corpus = corpus::Options {
-            messages: options.messages,
-            mailboxes: options.mailboxes,
-            seed: 1,
-            largest: 30_000_000,
-        };
-        corpus::write(&seeds::load()?, corpus, &mail)?;
-        dovecot::give_to_server(&mail)?;
-    }
-    let settings = dovecot::Options {
-        format: Format::Maildir,
-        ..dovecot::Options::default()
+/// Runs everything; `say` hears what is under way, `tell` of each run as it ends.
+pub fn run(
+    options: &Options,
+    say: &dyn Fn(&str),
+    mut tell: impl FnMut(&Run) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Run>> {
+    let begun = Instant::now();
+    let say = |text: &str| {
+        say(&format!(
+            "[{:>5.0} s] {text}",
+            begun.elapsed().as_secs_f64()
+        ))
     };
-    let source = Dovecot::start(&home, &settings)?;
-    // Warm the source's caches, so that no tool pays for being the first.
-    for index in 0..options.mailboxes {
-        witness::read(source.port, &mailbox_name(index))?;
-    }
+    let mut sources = Sources::new(&options.directory, options.mailboxes);
     let mut runs = Vec::new();
     for round in 0..options.rounds {
         for case in &options.cases {
-            for tool in &options.tools {
-                let run = one(options, &source, *case, *tool, round)?;
-                tell(&run);
+            if round >= case.rounds(options.rounds) {
+                continue;
+            }
+            let tools = options.tools.as_deref().unwrap_or(case.tools());
+            for tool in tools {
+                let title = format!("tour {}, {}, {}", round + 1, case.title(), tool.title());
+                say(&title);
+                let corpus = case.corpus(options.messages);
+                let mailboxes = sources.mailboxes(corpus);
+                let source = sources.server(corpus, &say)?;
+                let bench = Bench {
+                    options,
+                    case: *case,
+                    tool: *tool,
+                    mailboxes,
+                    source,
+                };
+                let run = bench.run(round, corpus)?;
+                say(&format!("{title} : {}", brief(&run)));
+                tell(&run)?;
                 runs.push(run);
             }
         }
@@ -108,110 +105,109 @@ pub fn run(options: &Options, mut tell: impl FnMut(&Run)) -> anyhow::Result<Vec<
     Ok(runs)
 }
 
-fn one(
-    options: &Options,
-    source: &Dovecot,
+fn brief(run: &Run) -> String {
+    let passes = [
+        ("", Some(run.first)),
+        (", second passage ", run.second),
+        (", après changements ", run.delta),
+    ];
+    let mut text = String::new();
+    for (name, measure) in passes {
+        if let Some(measure) = measure {
+            text.push_str(name);
+            text.push_str(&format!("{:.2} s", measure.wall));
+        }
+    }
+    if let Some(words) = &run.last_words {
+        text.push_str(" ; échec : ");
+        text.push_str(words);
+    }
+    text
+}
+
+/// One tool in one case.
+struct Bench<'a> {
+    options: &'a Options,
     case: Case,
     tool: Tool,
-    round: usize,
-) -> anyhow::Result<Run> {
-    let directory = options.directory.join("run");
-    if directory.exists() {
-        fs::remove_dir_all(&directory)
-            .with_context(|| format!("failed to clear {}", directory.display()))?;
-    }
-    let home = directory.join("target");
-    fs::create_dir_all(&home)?;
-    let fsync = if case == Case::NoFsync {
-        "never"
-    } else {
-        "optimized"
-    };
-    let target = Dovecot::start(
-        &home,
-        &dovecot::Options {
-            fsync,
-            ..dovecot::Options::default()
-        },
-    )?;
-    let far = Behaviour {
-        delay: Duration::from_millis(10),
-        ..Behaviour::default()
-    };
-    let proxies = match case {
-        Case::SourceFar => vec![Proxy::start(source.port, far)?],
-        Case::BothFar => {
-            vec![
-                Proxy::start(source.port, far.clone())?,
-                Proxy::start(target.port, far)?,
-            ]
+    mailboxes: usize,
+    source: &'a Dovecot,
+}
+
+impl Bench<'_> {
+    fn run(&self, round: usize, corpus: Corpus) -> anyhow::Result<Run> {
+        let directory = self.options.directory.join("run");
+        let target = Target::start(&directory, self.case, self.source)?;
+        let place = self.place(&target)?;
+        let (Corpus::Mailboxes(messages) | Corpus::Folder(messages)) = corpus;
+        let mut run = Run {
+            case: self.case,
+            tool: self.tool,
+            round,
+            messages,
+            first: self.pass(&place, &target)?,
+            second: None,
+            written: None,
+            delta: None,
+            difference: None,
+            last_words: None,
+        };
+        if self.tool.has_second_pass() {
+            let mail = target.directory.join("target/mail");
+            let before = store::look(&mail)?;
+            run.second = Some(self.pass(&place, &target)?);
+            run.written = Some(store::written(&before, &store::look(&mail)?));
+            if self.case.has_delta() {
+                lab::change(self.source)?;
+                run.delta = Some(self.pass(&place, &target)?);
+            }
+            if round == 0 && self.case.compared() {
+                run.difference = Some(self.differences(&target)?);
+            }
         }
-        Case::Lan | Case::Tls | Case::NoFsync => Vec::new(),
-    };
-    let tls = case == Case::Tls;
-    let port = |place: usize, server: &Dovecot| match proxies.get(place) {
-        Some(proxy) => proxy.port,
-        None if tls => server.tls_port,
-        None => server.port,
-    };
-    let jobs = if proxies.is_empty() { options.jobs } else { 1 };
-    let place = Place {
-        work: directory.join("work"),
-        source: port(0, source),
-        target: port(1, &target),
-        ca: if tls {
-            Some(both_certificates(&directory, source, &target)?)
-        } else {
-            None
-        },
-        target_configuration: target.configuration(),
-        mailboxes: options.mailboxes,
-        jobs,
-        ours: options.ours.clone(),
-        limit: options.limit.clone(),
-    };
-    let first = measure::run(tool.lanes(&place)?, source.pid(), target.pid())?;
-    let again = tool != Tool::Limit;
-    let second = again
-        .then(|| measure::run(tool.lanes(&place)?, source.pid(), target.pid()))
-        .transpose()?;
-    let compare = options.compare && round == 0 && again && case == Case::Lan;
-    let difference = compare
-        .then(|| differences(options, source, &target))
-        .transpose()?;
-    Ok(Run {
-        case,
-        tool,
-        round,
-        first,
-        second,
-        difference,
-    })
-}
-
-fn both_certificates(
-    directory: &Path,
-    source: &Dovecot,
-    target: &Dovecot,
-) -> anyhow::Result<PathBuf> {
-    let mut text = fs::read_to_string(source.certificate())?;
-    text.push_str(&fs::read_to_string(target.certificate())?);
-    let path = directory.join("ca.pem");
-    fs::write(&path, text)?;
-    Ok(path)
-}
-
-fn differences(
-    options: &Options,
-    source: &Dovecot,
-    target: &Dovecot,
-) -> anyhow::Result<Difference> {
-    let mut difference = Difference::default();
-    for index in 0..options.mailboxes {
-        let user = mailbox_name(index);
-        let old = witness::read(source.port, &user)?;
-        let new = witness::read(target.port, &user)?;
-        witness::compare(&old, &new, &mut difference);
+        let mut passes = [Some(run.first), run.second, run.delta].into_iter();
+        if passes.any(|pass| pass.is_some_and(|pass| !pass.succeeded)) {
+            run.last_words = Some(last_words(&place.log()));
+        }
+        Ok(run)
     }
-    Ok(difference)
+
+    fn pass(&self, place: &Place, target: &Target) -> anyhow::Result<Measure> {
+        let lanes = self.tool.lanes(place)?;
+        measure::run(lanes, self.source.pid(), target.server.pid())
+    }
+
+    fn place(&self, target: &Target) -> anyhow::Result<Place> {
+        let (source, to) = target.ports(self.source);
+        Ok(Place {
+            work: target.directory.join("work"),
+            source,
+            target: to,
+            ca: target.certificates(self.source)?,
+            target_configuration: target.server.configuration(),
+            mailboxes: self.mailboxes,
+            jobs: self.case.jobs(self.options.jobs),
+            ours: self.options.ours.clone(),
+            limit: self.options.limit.clone(),
+        })
+    }
+
+    fn differences(&self, target: &Target) -> anyhow::Result<Difference> {
+        let mut difference = Difference::default();
+        for index in 0..self.mailboxes {
+            let user = mailbox_name(index);
+            let old = witness::read(self.source.port, &user)?;
+            let new = witness::read(target.server.port, &user)?;
+            witness::compare(&old, &new, &mut difference);
+        }
+        Ok(difference)
+    }
+}
+
+/// The last line of a log that says something.
+fn last_words(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let said = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    said.unwrap_or("sans un mot").chars().take(160).collect()
 }

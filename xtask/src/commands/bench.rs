@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-
-use crate::shell;
+use crate::{debian, progress, shell};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -25,15 +23,15 @@ struct Migration {
     /// Messages in all mailboxes together
     #[arg(long, default_value_t = 20_000)]
     messages: usize,
-    /// Rounds; medians are shown
+    /// Rounds; medians are shown. Cases that are slow or without a ratio run once
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Cases: lan, tls, source-far, both-far, no-fsync
-    #[arg(long, default_value = "lan,tls,source-far,both-far")]
-    cases: String,
-    /// Tools: ours, ours-unverified, mbsync, doveadm, offlineimap, limit
-    #[arg(long, default_value = "ours,ours-unverified,mbsync,doveadm,limit")]
-    tools: String,
+    /// Cases: lan, tls, far, both-far, folder6k, folder60k, small, no-fsync (all but the last)
+    #[arg(long)]
+    cases: Option<String>,
+    /// Tools instead of each case's own: ours, ours-unverified, mbsync, doveadm, offlineimap, limit
+    #[arg(long)]
+    tools: Option<String>,
     /// Folder to work in: its disk is measured too
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -51,57 +49,42 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 impl Migration {
     fn run(&self) -> anyhow::Result<()> {
-        let needed = [
-            ("/usr/sbin/dovecot", "dovecot-imapd"),
-            ("/usr/bin/mbsync", "isync"),
-            ("/usr/bin/python3", "python3"),
-        ];
-        for (path, package) in needed {
-            if !PathBuf::from(path).exists() {
-                bail!("failed to find {path}; as root: apt-get install -y {package}");
-            }
-        }
-        for more in [
-            ["melouvert-bench", "--bins"],
-            ["melouvert-migration", "--examples"],
-        ] {
-            shell::run(
-                shell::cargo()
-                    .args(["build", "--release", "--package"])
-                    .args(more),
-            )?;
-        }
+        debian::require(&debian::BENCH)?;
+        progress::step("compilation optimisée", build)?;
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| shell::root().join("target"), PathBuf::from);
         let release = target.join("release");
-        let (messages, rounds) = (self.messages.to_string(), self.rounds.to_string());
-        // A corpus belongs to its size: another number of messages is another folder.
-        let dir = self
-            .dir
-            .clone()
-            .unwrap_or_else(|| target.join(format!("bench-{messages}")));
+        // Corpora are kept there from one run to the next.
+        let dir = self.dir.clone().unwrap_or_else(|| target.join("bench"));
         std::fs::create_dir_all(&dir)?;
         let ours = self
             .binary
             .clone()
             .unwrap_or_else(|| release.join("examples/copy"));
         let mut bench = shell::command(release.join("melouvert-bench"));
-        bench.args([
-            "migration",
-            "--compare",
-            "--messages",
-            &messages,
-            "--rounds",
-            &rounds,
-        ]);
-        bench
-            .args(["--cases", &self.cases, "--tools", &self.tools, "--dir"])
-            .arg(dir);
-        bench
-            .arg("--ours")
-            .arg(ours)
-            .arg("--limit")
-            .arg(release.join("examples/limit"));
+        bench.args(["migration", "--messages", &self.messages.to_string()]);
+        bench.args(["--rounds", &self.rounds.to_string()]);
+        for (flag, list) in [("--cases", &self.cases), ("--tools", &self.tools)] {
+            if let Some(list) = list {
+                bench.args([flag, list]);
+            }
+        }
+        bench.arg("--dir").arg(dir).arg("--ours").arg(ours);
+        bench.arg("--limit").arg(release.join("examples/limit"));
         shell::run(&mut bench)
     }
+}
+
+fn build() -> anyhow::Result<()> {
+    for part in [
+        ["melouvert-bench", "--bins"],
+        ["melouvert-migration", "--examples"],
+    ] {
+        shell::run(
+            shell::cargo()
+                .args(["build", "--release", "--locked", "--package"])
+                .args(part),
+        )?;
+    }
+    Ok(())
 }
