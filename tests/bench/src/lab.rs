@@ -1,5 +1,6 @@
 //! The old servers, one per corpus, and an empty new one for each run.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use crate::cases::{Case, Corpus};
 use crate::corpus::{self, mailbox_name};
 use crate::dovecot::{self, Dovecot, Format, PASSWORD};
 use crate::proxy::Proxy;
-use crate::{folder, seeds, witness};
+use crate::witness::{self, Mailbox};
+use crate::{folder, seeds};
 
 /// Bytes of the largest attachment.
 const LARGEST: usize = 30_000_000;
@@ -22,7 +24,29 @@ const CHANGES: usize = 20;
 pub struct Sources {
     directory: PathBuf,
     mailboxes: usize,
-    running: HashMap<Corpus, Dovecot>,
+    running: HashMap<Corpus, Source>,
+}
+
+/// An old server, and what it held when it started.
+pub struct Source {
+    /// The server.
+    pub server: Dovecot,
+    seen: Vec<Mailbox>,
+    /// Whether what it holds may have changed since.
+    changes: bool,
+}
+
+impl Source {
+    /// A mailbox as an outside witness reads it.
+    pub fn mailbox(&self, index: usize) -> anyhow::Result<Cow<'_, Mailbox>> {
+        match self.seen.get(index).filter(|_| !self.changes) {
+            Some(seen) => Ok(Cow::Borrowed(seen)),
+            None => Ok(Cow::Owned(witness::read(
+                self.server.port,
+                &mailbox_name(index),
+            )?)),
+        }
+    }
 }
 
 impl Sources {
@@ -44,17 +68,17 @@ impl Sources {
     }
 
     /// The server of a corpus, which is written at need; `say` hears what takes long.
-    pub fn server(&mut self, corpus: Corpus, say: &dyn Fn(&str)) -> anyhow::Result<&Dovecot> {
+    pub fn server(&mut self, corpus: Corpus, say: &dyn Fn(&str)) -> anyhow::Result<&Source> {
         if !self.running.contains_key(&corpus) {
-            let server = self.start(corpus, say)?;
-            self.running.insert(corpus, server);
+            let source = self.start(corpus, say)?;
+            self.running.insert(corpus, source);
         }
         self.running
             .get(&corpus)
             .context("failed to find the server that was just started")
     }
 
-    fn start(&self, corpus: Corpus, say: &dyn Fn(&str)) -> anyhow::Result<Dovecot> {
+    fn start(&self, corpus: Corpus, say: &dyn Fn(&str)) -> anyhow::Result<Source> {
         let home = self.directory.join(match corpus {
             Corpus::Mailboxes(messages) => format!("source-{messages}"),
             Corpus::Folder(messages) => format!("folder-{messages}"),
@@ -78,10 +102,15 @@ impl Sources {
         let server = Dovecot::start(&home, &settings)?;
         // Warms the server's caches, so that no tool pays for being the first.
         say("lecture de la source, pour que le premier outil ne paie pas pour les autres");
+        let mut seen = Vec::new();
         for index in 0..self.mailboxes(corpus) {
-            witness::read(server.port, &mailbox_name(index))?;
+            seen.push(witness::read(server.port, &mailbox_name(index))?);
         }
-        Ok(server)
+        Ok(Source {
+            server,
+            seen,
+            changes: matches!(corpus, Corpus::Folder(_)),
+        })
     }
 
     fn write(&self, corpus: Corpus, out: &Path) -> anyhow::Result<()> {

@@ -96,23 +96,25 @@ fn write_corpus(args: &CorpusArgs) -> anyhow::Result<()> {
 #[expect(clippy::print_stdout, reason = "the table is the command's answer")]
 #[expect(clippy::print_stderr, reason = "a person waits for many minutes")]
 fn compare_tools(args: MigrationArgs) -> anyhow::Result<()> {
+    // The servers' configurations name files in it.
+    let directory = std::path::absolute(&args.dir)?;
     let options = rounds::Options {
         messages: args.messages,
         mailboxes: args.mailboxes,
         rounds: args.rounds,
         cases: args.cases,
         tools: args.tools,
-        directory: args.dir.clone(),
+        directory: directory.clone(),
         ours: args.ours,
         limit: args.limit,
         jobs: args.jobs,
     };
-    let mut kept = std::fs::File::create(args.dir.join("runs.jsonl"))?;
+    let mut kept = std::fs::File::create(directory.join("runs.jsonl"))?;
     let runs = rounds::run(&options, &|text| eprintln!("{text}"), |run| {
         Ok(writeln!(kept, "{}", serde_json::to_string(run)?)?)
     })?;
     let table = table::render(&runs);
-    std::fs::write(args.dir.join("table.md"), &table)?;
+    std::fs::write(directory.join("table.md"), &table)?;
     println!("{table}");
     Ok(())
 }

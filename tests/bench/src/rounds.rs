@@ -1,13 +1,13 @@
 //! Interleaved rounds over the same corpora.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::cases::{Case, Corpus};
 use crate::corpus::mailbox_name;
-use crate::dovecot::Dovecot;
-use crate::lab::{self, Sources, Target};
+use crate::lab::{self, Source, Sources, Target};
 use crate::measure::{self, Measure};
 use crate::store;
 use crate::tools::{Place, Tool};
@@ -69,10 +69,8 @@ pub fn run(
 ) -> anyhow::Result<Vec<Run>> {
     let begun = Instant::now();
     let say = |text: &str| {
-        say(&format!(
-            "[{:>5.0} s] {text}",
-            begun.elapsed().as_secs_f64()
-        ))
+        let seconds = begun.elapsed().as_secs_f64();
+        say(&format!("[{seconds:>5.0} s] {text}"));
     };
     let mut sources = Sources::new(&options.directory, options.mailboxes);
     let mut runs = Vec::new();
@@ -114,8 +112,7 @@ fn brief(run: &Run) -> String {
     let mut text = String::new();
     for (name, measure) in passes {
         if let Some(measure) = measure {
-            text.push_str(name);
-            text.push_str(&format!("{:.2} s", measure.wall));
+            let _ = write!(text, "{name}{:.2} s", measure.wall);
         }
     }
     if let Some(words) = &run.last_words {
@@ -131,13 +128,13 @@ struct Bench<'a> {
     case: Case,
     tool: Tool,
     mailboxes: usize,
-    source: &'a Dovecot,
+    source: &'a Source,
 }
 
 impl Bench<'_> {
     fn run(&self, round: usize, corpus: Corpus) -> anyhow::Result<Run> {
         let directory = self.options.directory.join("run");
-        let target = Target::start(&directory, self.case, self.source)?;
+        let target = Target::start(&directory, self.case, &self.source.server)?;
         let place = self.place(&target)?;
         let (Corpus::Mailboxes(messages) | Corpus::Folder(messages)) = corpus;
         let mut run = Run {
@@ -158,7 +155,7 @@ impl Bench<'_> {
             run.second = Some(self.pass(&place, &target)?);
             run.written = Some(store::written(&before, &store::look(&mail)?));
             if self.case.has_delta() {
-                lab::change(self.source)?;
+                lab::change(&self.source.server)?;
                 run.delta = Some(self.pass(&place, &target)?);
             }
             if round == 0 && self.case.compared() {
@@ -174,16 +171,16 @@ impl Bench<'_> {
 
     fn pass(&self, place: &Place, target: &Target) -> anyhow::Result<Measure> {
         let lanes = self.tool.lanes(place)?;
-        measure::run(lanes, self.source.pid(), target.server.pid())
+        measure::run(lanes, self.source.server.pid(), target.server.pid())
     }
 
     fn place(&self, target: &Target) -> anyhow::Result<Place> {
-        let (source, to) = target.ports(self.source);
+        let (source, to) = target.ports(&self.source.server);
         Ok(Place {
             work: target.directory.join("work"),
             source,
             target: to,
-            ca: target.certificates(self.source)?,
+            ca: target.certificates(&self.source.server)?,
             target_configuration: target.server.configuration(),
             mailboxes: self.mailboxes,
             jobs: self.case.jobs(self.options.jobs),
@@ -196,7 +193,7 @@ impl Bench<'_> {
         let mut difference = Difference::default();
         for index in 0..self.mailboxes {
             let user = mailbox_name(index);
-            let old = witness::read(self.source.port, &user)?;
+            let old = self.source.mailbox(index)?;
             let new = witness::read(target.server.port, &user)?;
             witness::compare(&old, &new, &mut difference);
         }

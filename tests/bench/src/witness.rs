@@ -22,7 +22,7 @@ pub struct Seen {
 }
 
 /// One folder.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Folder {
     /// Its hierarchy separator.
     pub separator: String,
@@ -31,7 +31,7 @@ pub struct Folder {
 }
 
 /// One mailbox.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Mailbox {
     /// By name on the wire.
     pub folders: BTreeMap<String, Folder>,
