@@ -1,11 +1,12 @@
 //! Folders that moved or went away at the source between two passes.
 //!
-//! A renamed folder is recognised by the server's own identity for it (RFC 8474) or, where there
-//! is none, by its UIDVALIDITY and by messages that have the same UID and the same bytes. It keeps
-//! its place at the target: its journal follows the new path, so nothing is copied twice. A folder
-//! that is gone leaves what was copied at the target.
+//! A renamed folder is recognised by its UIDVALIDITY and by messages that have the same UID and the
+//! same bytes. The server's own identity for it (MAILBOXID, RFC 8474) only says where to look
+//! first: there are servers whose identities are false. It keeps its place at the target: its
+//! journal follows the new path, so nothing is copied twice. A folder that is gone leaves what was
+//! copied at the target.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio::sync::mpsc;
 
@@ -35,24 +36,22 @@ pub(super) async fn recognise(
         .iter()
         .map(|folder| (&folder.path, folder))
         .collect();
+    let mut standing: HashSet<&FolderPath> = HashSet::new();
+    for folder in surveyed {
+        if let Some(state) = journal.folder(&folder.path)
+            && stands(folder, state, source).await?
+        {
+            standing.insert(&folder.path);
+        }
+    }
     let mut lost: Vec<&FolderState> = journal
         .folders()
-        .filter(|state| !state.items.is_empty())
-        .filter(|state| {
-            !seen
-                .get(&state.record.path)
-                .is_some_and(|s| stands(s, state))
-        })
+        .filter(|state| !state.items.is_empty() && !standing.contains(&state.record.path))
         .collect();
     lost.sort_by(|a, b| a.record.path.cmp(&b.record.path));
     let mut fresh: Vec<&SourceFolder> = surveyed
         .iter()
-        .filter(|folder| folder.unreadable.is_none())
-        .filter(|folder| {
-            !journal
-                .folder(&folder.path)
-                .is_some_and(|s| stands(folder, s))
-        })
+        .filter(|folder| folder.unreadable.is_none() && !standing.contains(&folder.path))
         .collect();
     let mut moved = Moved::default();
     for state in lost {
@@ -80,14 +79,27 @@ pub(super) async fn recognise(
 
 /// Whether the folder at a path is still the one that the journal knows there. A folder that
 /// cannot be read now is not taken for another one.
-fn stands(folder: &SourceFolder, state: &FolderState) -> bool {
+async fn stands(
+    folder: &SourceFolder,
+    state: &FolderState,
+    source: &mut dyn Source,
+) -> Result<bool, EndpointError> {
     if folder.unreadable.is_some() {
-        return true;
+        return Ok(true);
     }
-    match (&folder.identity, &state.identity) {
-        (Some(now), Some(then)) => now == then,
-        _ => folder.validity == state.record.source_validity,
+    if folder.validity != state.record.source_validity {
+        return Ok(false);
     }
+    let other = match (&folder.identity, &state.identity) {
+        (Some(now), Some(then)) => now != then,
+        _ => false,
+    };
+    // Path and UIDVALIDITY say that it is the same one, its identity that it is not. Where nothing
+    // changed, or where no message can tell, the identity is not believed.
+    if !other || sample(state, folder).is_empty() {
+        return Ok(true);
+    }
+    same_messages(state, folder, source).await
 }
 
 /// The surveyed folder that a journalled one became.
@@ -96,15 +108,14 @@ async fn find(
     fresh: &[&SourceFolder],
     source: &mut dyn Source,
 ) -> Result<Option<usize>, EndpointError> {
-    for (index, folder) in fresh.iter().enumerate() {
-        if folder.path == state.record.path || folder.validity != state.record.source_validity {
-            continue;
-        }
-        let same = match (&folder.identity, &state.identity) {
-            (Some(now), Some(then)) => now == then,
-            _ => same_messages(state, folder, source).await?,
-        };
-        if same {
+    let mut candidates: Vec<usize> = (0..fresh.len())
+        .filter(|index| fresh[*index].path != state.record.path)
+        .filter(|index| fresh[*index].validity == state.record.source_validity)
+        .collect();
+    let like = |index: &usize| state.identity.is_some() && fresh[*index].identity == state.identity;
+    candidates.sort_by_key(|index| !like(index));
+    for index in candidates {
+        if same_messages(state, fresh[index], source).await? {
             return Ok(Some(index));
         }
     }
@@ -162,4 +173,172 @@ async fn same_messages(
         state.items.get(uid).is_some_and(|item| item.hash == *hash)
     };
     Ok(!hashes.is_empty() && hashes.iter().all(alike))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+
+    use super::*;
+    use crate::journal::{FolderRecord, ItemRecord};
+    use crate::model::FlagSet;
+    use crate::payload::Payload;
+    use crate::source::{Entry, Item, Known};
+
+    /// Each message's bytes are its folder's first name and its UID; it counts what is read.
+    struct Server {
+        first_names: HashMap<String, &'static str>,
+        read: usize,
+    }
+
+    fn bytes(first_name: &str, uid: Uid) -> Bytes {
+        Bytes::from(format!("Subject: {first_name} {uid}\r\n\r\n"))
+    }
+
+    impl Source for Server {
+        fn survey<'a>(
+            &'a mut self,
+            _: &'a dyn Known,
+        ) -> BoxFuture<'a, Result<Vec<SourceFolder>, EndpointError>> {
+            async { Ok(Vec::new()) }.boxed()
+        }
+
+        fn read(
+            &mut self,
+            work: Vec<FolderWork>,
+            out: mpsc::Sender<Delivery>,
+        ) -> BoxFuture<'_, Result<(), EndpointError>> {
+            async move {
+                for folder in work {
+                    let first_name = self.first_names[&folder.name];
+                    for uid in folder.uids {
+                        self.read += 1;
+                        let item = Item {
+                            uid,
+                            flags: FlagSet::default(),
+                            date: None,
+                            payload: Payload::from_bytes(bytes(first_name, uid)),
+                        };
+                        let sent = out.send(Delivery::Item(folder.index, item)).await;
+                        sent.expect("somebody listens");
+                    }
+                }
+                Ok(())
+            }
+            .boxed()
+        }
+    }
+
+    fn path(name: &str) -> FolderPath {
+        FolderPath(vec![name.to_owned()])
+    }
+
+    /// A journal that knows folders by name, UIDVALIDITY and identity, three messages in each.
+    fn journal(folders: &[(&str, u32, &str)]) -> JournalState {
+        let mut state = JournalState::default();
+        for (id, (name, validity, identity)) in (0..).zip(folders) {
+            state.apply(Record::Folder(FolderRecord {
+                id,
+                path: path(name),
+                source_validity: *validity,
+                target_name: (*name).to_owned(),
+                target_validity: 1,
+            }));
+            for uid in 1..=3 {
+                let bytes = bytes(name, uid);
+                let item = ItemRecord {
+                    source_uid: uid,
+                    target_uid: uid,
+                    size: bytes.len() as u64,
+                    hash: MessageHash::of(&bytes),
+                    flags: FlagSet::default(),
+                    date: None,
+                    written: true,
+                    floor: true,
+                };
+                state.apply(Record::Item(id, item));
+            }
+            state.apply(Record::Identity(id, (*identity).to_owned()));
+        }
+        state
+    }
+
+    /// What the source shows: name, first name, UIDVALIDITY, identity.
+    async fn seen(
+        journal: &JournalState,
+        folders: &[(&str, &'static str, u32, &str)],
+    ) -> (Moved, usize) {
+        let mut server = Server {
+            first_names: HashMap::new(),
+            read: 0,
+        };
+        let entry = |uid| Entry {
+            uid,
+            flags: FlagSet::default(),
+        };
+        let mut surveyed = Vec::new();
+        for (name, first_name, validity, identity) in folders {
+            server.first_names.insert((*name).to_owned(), first_name);
+            surveyed.push(SourceFolder {
+                path: path(name),
+                name: (*name).to_owned(),
+                validity: *validity,
+                entries: Entries::All((1..=3).map(entry).collect()),
+                identity: Some((*identity).to_owned()),
+                ..SourceFolder::default()
+            });
+        }
+        let moved = recognise(journal, &mut server, &surveyed).await;
+        (moved.expect("nothing fails"), server.read)
+    }
+
+    fn kinds(moved: &Moved) -> Vec<NoteKind> {
+        moved.notes.iter().map(|note| note.kind).collect()
+    }
+
+    #[tokio::test]
+    async fn a_false_identity_renames_nothing() {
+        let known = journal(&[("A", 1, "x"), ("B", 2, "y")]);
+        // Each folder now has the other's identity; then both have one that nobody knows.
+        for identities in [["y", "x"], ["z", "z"]] {
+            let folders = [("A", "A", 1, identities[0]), ("B", "B", 2, identities[1])];
+            let (moved, _) = seen(&known, &folders).await;
+            assert_eq!(moved, Moved::default());
+        }
+        // A new folder has the identity, and even the UIDVALIDITY, of one that is gone.
+        let (moved, _) = seen(&known, &[("A", "A", 1, "x"), ("C", "C", 2, "y")]).await;
+        assert_eq!(moved.records, []);
+        assert_eq!(kinds(&moved), [NoteKind::FolderDeleted]);
+    }
+
+    #[tokio::test]
+    async fn a_new_name_is_recognised_with_or_without_the_identity() {
+        let known = journal(&[("A", 1, "x"), ("B", 2, "y")]);
+        for identity in ["y", "z"] {
+            let folders = [("A", "A", 1, "x"), ("C", "B", 2, identity)];
+            let (moved, _) = seen(&known, &folders).await;
+            assert_eq!(moved.records, [Record::Renamed(1, path("C"))]);
+            assert_eq!(kinds(&moved), [NoteKind::FolderRenamed]);
+        }
+    }
+
+    #[tokio::test]
+    async fn where_one_uidvalidity_serves_all_the_identity_says_where_to_look() {
+        let known = journal(&[("A", 7, "x"), ("B", 7, "y")]);
+        let folders = [("B", "A", 7, "x"), ("C", "C", 7, "c"), ("A", "B", 7, "y")];
+        let (moved, read) = seen(&known, &folders).await;
+        let expected = [Record::Renamed(0, path("B")), Record::Renamed(1, path("A"))];
+        assert_eq!(moved.records, expected);
+        // Both that do not stand, then both where they are now: nothing in vain.
+        assert_eq!(read, 12);
+    }
+
+    #[tokio::test]
+    async fn a_usual_pass_reads_nothing() {
+        let known = journal(&[("A", 1, "x"), ("B", 2, "y")]);
+        let (moved, read) = seen(&known, &[("A", "A", 1, "x"), ("B", "B", 2, "y")]).await;
+        assert_eq!((moved, read), (Moved::default(), 0));
+    }
 }
