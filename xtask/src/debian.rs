@@ -6,10 +6,12 @@ use anyhow::bail;
 
 use crate::{progress::say, shell};
 
-/// What the tests call: a second mail server and client, an SQL server, a TLS tool.
-pub const TESTS: [&str; 7] = [
+/// What the tests call: a second mail server and client, an SQL server, a TLS tool, a clock that
+/// jumps.
+pub const TESTS: [&str; 8] = [
     "curl",
     "dovecot-imapd",
+    "libfaketime",
     "openssl",
     "postgresql",
     "pst-utils",
@@ -18,6 +20,8 @@ pub const TESTS: [&str; 7] = [
 ];
 /// The servers, the peers and the witness of the benchmark.
 pub const BENCH: [&str; 4] = ["dovecot-imapd", "isync", "offlineimap3", "python3"];
+/// What the tests with GreenMail call besides.
+pub const GREENMAIL: [&str; 2] = ["default-jre-headless", "maven"];
 /// What the try-out calls.
 pub const TRY_OUT: [&str; 2] = ["curl", "openssl"];
 

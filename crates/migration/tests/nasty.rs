@@ -3,14 +3,15 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Lab, assert_same_folders, summary, test_options, witness};
-use melouvert_bench::dovecot::{self, Dovecot, PASSWORD};
+use common::{Lab, summary, test_options, witness};
+use melouvert_bench::dovecot::{self, Dovecot, Format, PASSWORD};
 use melouvert_bench::proxy::{Behaviour, Proxy};
 use melouvert_migration::imap::utf7;
 use melouvert_migration::proof::{NoteKind, Reason};
@@ -123,13 +124,12 @@ const NAMES: [&str; 11] = [
     "Éléments envoyés",
     "&-",
     "台北",
-    "~ tilde *%",
+    "tilde ~ *%",
     " espaces ",
     "(parenthèses) {5}",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the lab's own client was mended after the last run; not seen passing yet"]
 async fn awkward_names_arrive_under_another_separator() {
     let source = dovecot::Options {
         // LAYOUT=fs would forbid a slash; mdbox with `.` as separator allows all the others.
@@ -221,12 +221,9 @@ async fn names_that_the_target_reads_as_levels_are_kept_apart() {
     assert_eq!(new.folders[&vec!["a_b".to_owned()]].len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails at the source's survey or the target's CREATEs; the cause is not known yet"]
-async fn five_thousand_folders_in_few_round_trips() {
-    let lab = Lab::new(0, 1);
-    let root = lab.source.mailbox("agent01");
-    for number in 0..5000 {
+/// Folders with a message in every tenth, written without any server.
+fn many_folders(root: &Path, count: usize) {
+    for number in 0..count {
         let folder = root.join(format!(".Dossier {:02}.Affaire {number}", number % 50));
         std::fs::create_dir_all(folder.join("cur")).expect("folder");
         for part in ["new", "tmp"] {
@@ -237,32 +234,68 @@ async fn five_thousand_folders_in_few_round_trips() {
             std::fs::write(mail, format!("Subject: {number}\n\nx\n")).expect("write");
         }
     }
-    dovecot::give_to_server(&root).expect("chown");
+    dovecot::give_to_server(root).expect("chown");
+}
+
+/// Each folder with its count, and each message's folder and subject, as the server's own
+/// administration shows them: IMAP, folder by folder, would take minutes.
+fn overview(server: &Dovecot) -> (BTreeSet<String>, BTreeSet<String>) {
+    let read = |arguments: &[&str]| {
+        let mut command = Command::new("doveadm");
+        command
+            .args(["-f", "tab", "-c"])
+            .arg(server.configuration());
+        let output = command.args(arguments).output().expect("doveadm");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        let lines = told
+            .lines()
+            .skip(1)
+            .filter(|line| !line.starts_with("INBOX"));
+        lines.map(str::to_owned).collect()
+    };
+    (
+        read(&["mailbox", "status", "-u", "agent01", "messages", "*"]),
+        read(&["fetch", "-u", "agent01", "mailbox hdr.subject", "all"]),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_folders_in_few_round_trips() {
+    // What is in question is round trips, not how fast a disk settles thousands of new indexes, nor
+    // that Dovecot walks through all folders at each CREATE to keep an index of them.
+    let never = |format| dovecot::Options {
+        format,
+        fsync: "never",
+        extra: "mailbox_list_index = no\n".to_owned(),
+        ..dovecot::Options::default()
+    };
+    let (old, new) = (never(Format::Maildir), never(Format::Mdbox));
+    let lab = Lab::with_both(0, 1, &old, &new);
+    many_folders(&lab.source.mailbox("agent01"), 5000);
     // 20 ms a round trip: 5,000 of them would take 100 s for each command.
     let far = Behaviour {
         delay: Duration::from_millis(10),
         ..Behaviour::default()
     };
     let (old, new) = (
-        Proxy::start(lab.source.port, far.clone()),
-        Proxy::start(lab.target.port, far),
+        Proxy::start(lab.source.port, far.clone()).expect("proxy"),
+        Proxy::start(lab.target.port, far).expect("proxy"),
     );
-    let accounts = lab.accounts_with(old.expect("proxy").port, new.expect("proxy").port);
+    let accounts = lab.accounts_with(old.port, new.port);
     let report = lab.copy_with(accounts.clone(), &test_options()).await;
-    assert_eq!(
-        report.outcome,
-        Outcome::Complete,
-        "{:?}",
-        report.accounts[0].failure
-    );
+    let account = &report.accounts[0];
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", account.failure);
     assert_eq!(written(&report), 500);
-    let folders = report.accounts[0].folders.len();
-    assert!(folders >= 5000, "{folders}");
-    assert_same_folders(
-        &witness(&lab.source, "agent01"),
-        &witness(&lab.target, "agent01"),
-        "agent01",
-    );
+    assert!(account.folders.len() >= 5000, "{}", account.folders.len());
+    let (folders, messages) = overview(&lab.target);
+    assert!(folders.len() >= 5000, "{}", folders.len());
+    assert_eq!(messages.len(), 500);
+    assert_eq!((folders, messages), overview(&lab.source));
+    let again = lab.copy_with(accounts, &test_options()).await;
+    assert_eq!(again.outcome, Outcome::Complete);
+    assert_eq!(written(&again), 0);
 }
 
 fn doveadm(server: &Dovecot, arguments: &[&str]) {
@@ -365,48 +398,35 @@ async fn a_message_that_the_user_deleted_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs libfaketime and the example built; not seen passing yet"]
 async fn a_clock_that_jumps_changes_nothing() {
-    let library = [
-        "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-        "/usr/lib/faketime/libfaketime.so.1",
-    ]
-    .into_iter()
-    .find(|path| Path::new(path).exists());
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    assert!(
+        Path::new(library).exists(),
+        "apt-get install libfaketime: {library}"
+    );
     let lab = Lab::new(120, 1);
     let csv = lab.directory.path().join("accounts.csv");
+    let path = lab.directory.path().join("report.json");
     std::fs::write(&csv, lab.csv_with(lab.source.port, lab.target.port)).expect("csv");
-    let copier = std::env::current_exe()
-        .ok()
-        .and_then(|test| Some(test.parent()?.parent()?.join("examples/copy")))
-        .expect("cargo builds the example beside the tests");
     // Years ahead, then years back, then now: the journal and the matching see no clock.
-    for offset in ["+9y", "-9y", "+0y"] {
-        let mut command = Command::new(&copier);
+    for (offset, expected) in [("+9y", 120), ("-9y", 0), ("+0y", 0)] {
+        let mut command = Command::new(common::copier());
         command.args(["--allow-cleartext", "--accounts"]).arg(&csv);
         command.arg("--state").arg(lab.state());
-        command
-            .arg("--report")
-            .arg(lab.directory.path().join("report.json"));
-        match library {
-            Some(library) => {
-                command.env("LD_PRELOAD", library).env("FAKETIME", offset);
-                command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-            }
-            None => say_skipped("libfaketime (apt-get install libfaketime): the clock stays"),
-        }
-        assert!(
-            command.status().expect("the copier runs").success(),
-            "{offset}"
-        );
-        let report = std::fs::read(lab.directory.path().join("report.json")).expect("report");
+        command.arg("--report").arg(&path);
+        command.env("LD_PRELOAD", library).env("FAKETIME", offset);
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let status = command.status().expect("the copier runs");
+        assert!(status.success(), "{offset}");
+        let report = std::fs::read(&path).expect("report");
         let report: Report = serde_json::from_slice(&report).expect("json");
-        assert_eq!(written(&report), if offset == "+9y" { 120 } else { 0 });
+        assert_eq!(written(&report), expected, "{offset}");
+        let year = jiff::tz::TimeZone::UTC.to_datetime(report.started).year();
+        let now = jiff::tz::TimeZone::UTC
+            .to_datetime(jiff::Timestamp::now())
+            .year();
+        let jump: i16 = offset.trim_end_matches('y').parse().expect("years");
+        assert!((year - now - jump).abs() <= 1, "the clock jumped to {year}");
     }
     lab.assert_alike();
-}
-
-#[allow(clippy::print_stderr, reason = "a weaker test says so")]
-fn say_skipped(what: &str) {
-    eprintln!("SKIPPED: {what}");
 }

@@ -26,6 +26,9 @@ pub struct Args {
     /// The tests' cluster: another name lets two checkouts test side by side
     #[arg(long, default_value = "melouvert-test")]
     name: String,
+    /// Also the copies through GreenMail, a sloppy server from Maven, which take Java
+    #[arg(long)]
+    greenmail: bool,
     /// Only cluster tests whose name contains this
     filter: Option<String>,
 }
@@ -41,6 +44,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             shell::run(shell::cargo().args(["test", "--workspace"]))
         })?;
     }
+    if args.greenmail {
+        step("Tests avec GreenMail", greenmail)?;
+    }
     if !args.without_cluster {
         on_cluster(args)?;
     }
@@ -49,6 +55,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         seconds(start.elapsed())
     ));
     Ok(())
+}
+
+fn greenmail() -> anyhow::Result<()> {
+    debian::require(&debian::GREENMAIL)?;
+    let mut test = shell::cargo();
+    test.args(["test", "--package", "melouvert-migration"]);
+    shell::run(test.args(["--test", "foreign", "--", "--ignored"]))
 }
 
 fn on_cluster(args: &Args) -> anyhow::Result<()> {
