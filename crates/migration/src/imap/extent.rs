@@ -1,7 +1,7 @@
 //! What a folder weighs and what its user may do there: SIZE, QUOTA, APPENDLIMIT, ACL.
 
 use super::cursor::Cursor;
-use super::response::needed;
+use super::mailbox::needed;
 use super::{FetchItem, ImapError, Session, Status, Untagged, quote};
 use crate::model::Uid;
 use crate::source::imap::pipeline;

@@ -8,6 +8,7 @@ mod error;
 pub mod extent;
 mod fetch;
 mod login;
+mod mailbox;
 mod namespace;
 mod params;
 mod response;

@@ -1,7 +1,7 @@
 //! Whose folders are whose (RFC 2342).
 
 use super::cursor::{Cursor, Text};
-use super::response::needed;
+use super::mailbox::needed;
 
 /// A prefix and its separator.
 #[derive(Clone, PartialEq, Eq, Debug)]
