@@ -1,10 +1,14 @@
 //! iCalendar and vCard files through the engine, to the proof.
 
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use common::{Lab, test_options, witness};
+use melouvert_bench::dovecot::PASSWORD;
 use melouvert_migration::account::parse_accounts;
 use melouvert_migration::proof::Reason;
 use melouvert_migration::{EndpointOptions, Options, Outcome, Report, Silent};
@@ -66,6 +70,53 @@ async fn a_calendar_is_kept_counted_and_proven() {
         again.accounts[0].collections[0].stored_hash,
         proof.stored_hash
     );
+}
+
+/// A mail server has no place for calendars and contacts: they are kept beside the journal, and
+/// nothing of them is put among the mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_server_calendars_and_contacts_are_kept_as_files() {
+    let lab = Lab::new(0, 1);
+    let before = witness(&lab.target, "agent01");
+    let files = lab.directory.path();
+    let card = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zoé\r\nN:;Zoé\r\nEND:VCARD\r\n";
+    fs::write(files.join("Mairie.ics"), GOOD).expect("write");
+    fs::write(files.join("Élus.vcf"), card).expect("write");
+    let options = EndpointOptions {
+        allow_cleartext: true,
+        ca_file: None,
+    };
+    let port = lab.target.port;
+    let row = |scheme: &str, name: &str| {
+        let path = files.join(name);
+        let target = format!("imap://127.0.0.1:{port},agent01,{PASSWORD}");
+        format!("{scheme}:{},,,{target}\n", path.display())
+    };
+    let csv = format!(
+        "source_url,source_user,source_password,target_url,target_user,target_password\n{}{}",
+        row("ical", "Mairie.ics"),
+        row("vcard", "Élus.vcf")
+    );
+    let accounts = parse_accounts(csv.as_bytes(), &options).expect("csv");
+    let kept = |account: usize, path: &str| lab.state().join(accounts[account].key()).join(path);
+    for pass in 0..2 {
+        let report = lab.copy_with(accounts.clone(), &test_options()).await;
+        assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
+        for (account, (name, items)) in [("Mairie", 2), ("Élus", 1)].into_iter().enumerate() {
+            let proof = &report.accounts[account].collections[0];
+            let new = if pass == 0 { items } else { 0 };
+            assert_eq!(
+                (proof.name.as_str(), proof.items, proof.written),
+                (name, items, new)
+            );
+            assert!(proof.complete);
+        }
+    }
+    let calendar = kept(0, "collections/calendars/Mairie.ics");
+    assert_eq!(fs::read_to_string(calendar).expect("kept"), GOOD);
+    let contacts = kept(1, "collections/contacts/Élus.vcf");
+    assert_eq!(fs::read_to_string(contacts).expect("kept"), card);
+    assert_eq!(witness(&lab.target, "agent01"), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
