@@ -39,6 +39,11 @@ impl EndpointError {
         matches!(self, Self::Imap(error) if error.is_login())
     }
 
+    /// True when a server kept sending, but too slowly.
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Self::Imap(error) if error.is_slow())
+    }
+
     /// True when files are meant: no server can be at fault.
     pub fn is_files(&self) -> bool {
         !matches!(self, Self::Imap(_))
@@ -114,6 +119,8 @@ impl MigrationError {
             Self::Target { source, .. } if source.is_login() => "target_login_refused",
             Self::Source { source, .. } if source.is_files() => "source_unreadable",
             Self::Target { source, .. } if source.is_files() => "target_unwritable",
+            Self::Source { source, .. } if source.is_slow() => "source_too_slow",
+            Self::Target { source, .. } if source.is_slow() => "target_too_slow",
             Self::Source { .. } => "source_unreachable",
             Self::Target { .. } => "target_unreachable",
             Self::Journal { .. } | Self::JournalFormat { .. } => "journal_unusable",

@@ -11,6 +11,7 @@ use std::time::Duration;
 use common::{Lab, summary, test_options, witness};
 use melouvert_bench::dovecot::{self, Dovecot, PASSWORD};
 use melouvert_bench::proxy::{Behaviour, Proxy};
+use melouvert_migration::imap::LeastPace;
 use melouvert_migration::proof::{AccountStatus, Reason};
 use melouvert_migration::{Origin, Outcome, Report};
 
@@ -143,6 +144,71 @@ async fn a_slow_server_is_given_up_in_time() {
     assert_eq!(report.outcome, Outcome::Failed);
     let failure = report.accounts[0].failure.as_ref().expect("a failure");
     assert_eq!(failure.reason, "source_unreachable");
+}
+
+/// Each line comes in time, and there is no end of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_many_slow_lines_is_given_up_in_time() {
+    let lab = Lab::new(60, 1);
+    let behaviour = Behaviour {
+        trickle: Some(Duration::from_millis(2)),
+        ..Behaviour::default()
+    };
+    let proxy = Proxy::start(lab.source.port, behaviour).expect("proxy");
+    let mut options = test_options();
+    options.timeouts.pace = LeastPace {
+        bytes_per_second: 2000,
+        window: Duration::from_secs(1),
+    };
+    options.backoff.tries = 2;
+    let accounts = lab.accounts_with(proxy.port, lab.target.port);
+    let copying = lab.copy_with(accounts, &options);
+    let report = tokio::time::timeout(Duration::from_secs(30), copying)
+        .await
+        .expect("bounded");
+    let account = &report.accounts[0];
+    let failure = account.failure.as_ref().expect("a failure");
+    assert_eq!(failure.reason, "source_too_slow", "{}", failure.message);
+    assert!(
+        failure.message.contains("less than 2000 a second"),
+        "{}",
+        failure.message
+    );
+    // No message is at fault, and nothing is set aside.
+    assert!(account.exceptions.is_empty(), "{}", summary(&report));
+    let report = lab.copy().await;
+    assert_eq!(report.outcome, Outcome::Complete, "{}", summary(&report));
+    lab.assert_alike();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_goes_away_for_good_fails_and_is_taken_up_again() {
+    let lab = Lab::new(200, 1);
+    let behaviour = Behaviour {
+        cut_after: Some(1_500_000),
+        cuts: 1,
+        ..Behaviour::default()
+    };
+    let proxy = Proxy::start(lab.source.port, behaviour).expect("proxy");
+    let accounts = lab.accounts_with(proxy.port, lab.target.port);
+    let mut options = test_options();
+    options.backoff.tries = 3;
+    let copying = lab.copy_with(accounts.clone(), &options);
+    let dying = async {
+        while proxy.connections() < 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        proxy.refuse();
+    };
+    let (report, ()) = tokio::join!(copying, dying);
+    assert_eq!(report.outcome, Outcome::Failed, "{}", summary(&report));
+    let failure = report.accounts[0].failure.as_ref().expect("a failure");
+    assert_eq!(failure.reason, "source_unreachable");
+    proxy.accept();
+    let again = lab.copy_with(accounts, &test_options()).await;
+    assert_eq!(again.outcome, Outcome::Complete, "{}", summary(&again));
+    assert!(written(&again) < 200, "it went on where it stood");
+    lab.assert_alike();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,32 @@ enum Manner {
     ByeInLiteral,
     /// Announces a huge literal and sends nothing more.
     HugeLiteral,
+    /// Tells sizes that are none: `RFC822.SIZE` has nothing to do with the bytes that come.
+    FalseSizes,
+    /// Announces the second message's literal shorter than it is, as a server does whose cached
+    /// size is wrong.
+    ShortLiteral,
+    /// Announces it longer than it is.
+    LongLiteral,
+}
+
+impl Manner {
+    /// The bytes that it announces for a message of `length`.
+    fn announced(self, uid: u32, length: usize) -> usize {
+        match self {
+            Self::ShortLiteral if uid == 2 => length - 7,
+            Self::LongLiteral if uid == 2 => length + 7,
+            _ => length,
+        }
+    }
+
+    /// What it tells besides the body.
+    fn told(self, uid: u32) -> String {
+        match self {
+            Self::FalseSizes => format!("RFC822.SIZE {} ", u64::from(uid % 3) * 4_294_967_296),
+            _ => String::new(),
+        }
+    }
 }
 
 const MESSAGES: u32 = 300;
@@ -66,8 +92,9 @@ async fn serve(stream: TcpStream, manner: Manner) -> std::io::Result<()> {
                     let text = body(uid);
                     write!(
                         out,
-                        "* {uid} FETCH (UID {uid} FLAGS () BODY[] {{{}}}\r\n",
-                        text.len()
+                        "* {uid} FETCH (UID {uid} {}FLAGS () BODY[] {{{}}}\r\n",
+                        manner.told(uid),
+                        manner.announced(uid, text.len())
                     )
                     .expect("a string grows");
                     if manner == Manner::ByeInLiteral && uid == 2 {
@@ -145,6 +172,7 @@ async fn read_from(manner: Manner) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         connect: Duration::from_secs(5),
         response: Duration::from_millis(500),
         min_rate: u64::MAX,
+        ..Timeouts::default()
     };
     let backoff = Backoff {
         first: Duration::from_millis(1),
@@ -199,8 +227,20 @@ async fn answers_of_several_commands_before_their_ends_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sizes_that_are_told_are_not_believed() {
+    let (items, missing, vanished) = read_from(Manner::FalseSizes).await;
+    assert_eq!(items, (1..=MESSAGES).collect::<Vec<_>>());
+    assert!(missing.is_empty() && vanished.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_kills_the_connection_stands_alone() {
-    for manner in [Manner::ByeInLiteral, Manner::HugeLiteral] {
+    for manner in [
+        Manner::ByeInLiteral,
+        Manner::HugeLiteral,
+        Manner::ShortLiteral,
+        Manner::LongLiteral,
+    ] {
         let (items, missing, vanished) = read_from(manner).await;
         assert_eq!(missing, [2]);
         assert_eq!(items.len() + 1, MESSAGES as usize);

@@ -30,6 +30,7 @@ pub struct Proxy {
     /// Its port on loopback.
     pub port: u16,
     stop: Arc<AtomicBool>,
+    refusing: Arc<AtomicBool>,
     connections: Arc<AtomicU64>,
 }
 
@@ -43,16 +44,21 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
         let stop = Arc::new(AtomicBool::new(false));
+        let refusing = Arc::new(AtomicBool::new(false));
         let connections = Arc::new(AtomicU64::new(0));
         let cuts = Arc::new(AtomicU64::new(behaviour.cuts));
         let behaviour = Arc::new(behaviour);
         let (stopping, counting) = (Arc::clone(&stop), Arc::clone(&connections));
+        let deaf = Arc::clone(&refusing);
         thread::spawn(move || {
             for client in listener.incoming() {
                 if stopping.load(Ordering::SeqCst) {
                     break;
                 }
                 let Ok(client) = client else { continue };
+                if deaf.load(Ordering::SeqCst) {
+                    continue;
+                }
                 counting.fetch_add(1, Ordering::SeqCst);
                 let (behaviour, cuts) = (Arc::clone(&behaviour), Arc::clone(&cuts));
                 thread::spawn(move || {
@@ -65,8 +71,20 @@ impl Proxy {
         Ok(Self {
             port,
             stop,
+            refusing,
             connections,
         })
+    }
+
+    /// From now on each new connection is closed at once; those that stand are cut as they were
+    /// to be.
+    pub fn refuse(&self) {
+        self.refusing.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on connections are taken again.
+    pub fn accept(&self) {
+        self.refusing.store(false, Ordering::SeqCst);
     }
 
     /// Connections accepted so far.

@@ -28,6 +28,7 @@ async fn session(data: &[u8]) {
         connect: Duration::from_secs(60),
         response: Duration::from_secs(60),
         min_rate: u64::MAX,
+        ..Timeouts::default()
     };
     let stream = Box::new(Cursor::new(data.to_vec()));
     let mut wire = Wire::new(stream, "fuzz:1".to_owned(), timeouts);

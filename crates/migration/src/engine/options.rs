@@ -68,12 +68,7 @@ impl Options {
     /// Deadlines that allow for what the limits hold back: a slow answer that we asked for is not
     /// the server's fault.
     pub(super) fn patience(&self) -> Timeouts {
-        let mut timeouts = self.timeouts;
-        if let Some(rate) = self.limits.bytes_per_second {
-            let share = rate / (4 * self.jobs.max(1) as u64);
-            timeouts.min_rate = timeouts.min_rate.min(share).max(1);
-        }
-        timeouts
+        self.timeouts.patient(&self.limits, self.jobs)
     }
 }
 
@@ -92,5 +87,6 @@ mod tests {
         assert_eq!(options.patience().min_rate, 1000);
         options.limits.bytes_per_second = Some(1);
         assert_eq!(options.patience().min_rate, 1);
+        assert_eq!(options.patience().pace.bytes_per_second, 0);
     }
 }

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{ImapError, Wire};
-use crate::limits::{Metered, Pass};
+use super::{ImapError, LeastPace, Wire};
+use crate::limits::{Limits, Metered, Pass};
 
 /// Anything bytes flow through both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -27,6 +27,8 @@ pub struct Timeouts {
     pub response: Duration,
     /// A literal gets its size divided by this rate (bytes per second) on top.
     pub min_rate: u64,
+    /// What a server must send on average, whatever it sends.
+    pub pace: LeastPace,
 }
 
 impl Default for Timeouts {
@@ -35,11 +37,24 @@ impl Default for Timeouts {
             connect: Duration::from_secs(30),
             response: Duration::from_mins(2),
             min_rate: 4096,
+            pace: LeastPace::default(),
         }
     }
 }
 
 impl Timeouts {
+    /// Deadlines that allow for what limits hold back from `jobs` accounts at once.
+    #[must_use]
+    pub fn patient(mut self, limits: &Limits, jobs: usize) -> Self {
+        if let Some(rate) = limits.bytes_per_second {
+            let share = rate / (4 * jobs.max(1) as u64);
+            self.min_rate = self.min_rate.min(share).max(1);
+            let pace = &mut self.pace.bytes_per_second;
+            *pace = (*pace).min(share);
+        }
+        self
+    }
+
     /// Time allowed for a transfer of `bytes`.
     pub fn transfer(&self, bytes: u64) -> Duration {
         self.response + Duration::from_secs(bytes / self.min_rate.max(1))

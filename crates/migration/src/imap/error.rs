@@ -67,6 +67,22 @@ pub enum ImapError {
         /// The time allowed.
         limit: Duration,
     },
+    /// What came, came too slowly on average.
+    #[error(
+        "failed to go on with {address}: only {bytes} bytes passed in {} s of waiting, less than \
+         {least} a second; look at its load and at the line, or allow less with --min-rate",
+        waited.as_secs()
+    )]
+    TooSlow {
+        /// `host:port`.
+        address: String,
+        /// What passed.
+        bytes: u64,
+        /// Time spent waiting for it.
+        waited: Duration,
+        /// Bytes a second that are expected.
+        least: u64,
+    },
     /// Bytes that are not IMAP.
     #[error("failed to understand {address}: {reason}")]
     Protocol {
@@ -114,6 +130,11 @@ impl ImapError {
     /// True when the credentials were refused: trying again will not help.
     pub fn is_login(&self) -> bool {
         matches!(self, Self::Login { .. })
+    }
+
+    /// True when the server kept sending, but too slowly: no message is at fault.
+    pub fn is_slow(&self) -> bool {
+        matches!(self, Self::TooSlow { .. })
     }
 
     /// True when a new connection may help.

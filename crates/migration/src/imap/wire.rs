@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::ImapError;
 use super::connect::{Stream, Timeouts};
 use super::cursor::ends_with_ignore_case;
+use super::pace::Pace;
 use crate::payload::{BodySink, Payload};
 
 /// Size of the read buffer.
@@ -35,7 +36,7 @@ pub struct Wire {
     input: BytesMut,
     address: String,
     timeouts: Timeouts,
-    received: u64,
+    pace: Pace,
 }
 
 impl Wire {
@@ -46,7 +47,7 @@ impl Wire {
             input: BytesMut::with_capacity(READ_BUFFER),
             address,
             timeouts,
-            received: 0,
+            pace: Pace::default(),
         }
     }
 
@@ -94,12 +95,24 @@ impl Wire {
         }
     }
 
+    fn slow(&self, window: Pace) -> ImapError {
+        ImapError::TooSlow {
+            address: self.address.clone(),
+            bytes: window.bytes,
+            waited: window.waited,
+            least: self.timeouts.pace.bytes_per_second,
+        }
+    }
+
     /// Sends bytes.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), ImapError> {
         let limit = self.timeouts.transfer(bytes.len() as u64);
         let sent = timeout_at(Instant::now() + limit, self.stream.write_all(bytes)).await;
         match sent {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.pace.sent(bytes.len() as u64);
+                Ok(())
+            }
             Ok(Err(source)) => Err(self.io(source)),
             Err(_) => Err(self.late(limit)),
         }
@@ -119,6 +132,7 @@ impl Wire {
         if self.input.capacity() - self.input.len() < READ_BUFFER / 4 {
             self.input.reserve(READ_BUFFER);
         }
+        let asked = Instant::now();
         let read = timeout_at(deadline, self.stream.read_buf(&mut self.input)).await;
         match read {
             Ok(Ok(0)) => Err(ImapError::Closed {
@@ -126,8 +140,9 @@ impl Wire {
                 said: String::new(),
             }),
             Ok(Ok(count)) => {
-                self.received += count as u64;
-                Ok(())
+                let least = &self.timeouts.pace;
+                let slow = self.pace.received(count as u64, asked.elapsed(), least);
+                slow.map_or(Ok(()), |window| Err(self.slow(window)))
             }
             Ok(Err(source)) => Err(self.io(source)),
             Err(_) => Err(self.late(limit)),

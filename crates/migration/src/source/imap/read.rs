@@ -92,7 +92,7 @@ pub(super) async fn read(
         deaf: false,
         progress: false,
     };
-    let mut failures = 0;
+    let (mut failures, mut slow) = (0, 0);
     while !(reader.deaf || reader.queue.is_empty() && reader.sent.is_empty()) {
         let Err(error) = reader.turn().await else {
             continue;
@@ -105,7 +105,9 @@ pub(super) async fn read(
         } else {
             failures + 1
         };
-        if failures >= reader.source.backoff.tries {
+        // A slow server makes a little progress each time: that may not go on for ever.
+        slow += u32::from(error.is_slow());
+        if failures.max(slow) >= reader.source.backoff.tries {
             return Err(error);
         }
         tracing::warn!(%error, failures, "source_reconnect");
@@ -371,7 +373,7 @@ impl Reader<'_> {
             if let Sent::Fetch { job, pending, .. } = sent
                 && !pending.is_empty()
             {
-                if suspect.is_none() && !examined {
+                if suspect.is_none() && !examined && !error.is_slow() {
                     suspect = Some((job, pending));
                 } else {
                     let uids = pending.into_iter().collect();
