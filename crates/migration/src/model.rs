@@ -82,17 +82,28 @@ impl Role {
     /// The role among a LIST response's attributes. `\All` and `\Flagged` name views of other
     /// folders, not places to put mail, so they are none.
     pub fn among<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        const NAMES: [(&str, Role); 5] = [
-            ("\\Archive", Role::Archive),
-            ("\\Drafts", Role::Drafts),
-            ("\\Junk", Role::Junk),
-            ("\\Sent", Role::Sent),
-            ("\\Trash", Role::Trash),
+        const ALL: [Role; 5] = [
+            Role::Archive,
+            Role::Drafts,
+            Role::Junk,
+            Role::Sent,
+            Role::Trash,
         ];
         attributes.into_iter().find_map(|attribute| {
-            let known = |(name, _): &&(&str, Role)| name.eq_ignore_ascii_case(attribute);
-            NAMES.iter().find(known).map(|(_, role)| *role)
+            let known = |role: &&Role| role.attribute().eq_ignore_ascii_case(attribute);
+            ALL.iter().find(known).copied()
         })
+    }
+
+    /// The attribute that says so in a LIST response.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            Self::Archive => "\\Archive",
+            Self::Drafts => "\\Drafts",
+            Self::Junk => "\\Junk",
+            Self::Sent => "\\Sent",
+            Self::Trash => "\\Trash",
+        }
     }
 }
 

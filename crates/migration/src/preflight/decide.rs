@@ -1,6 +1,6 @@
 //! Go or no-go: a pure function of both scans and the journal.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::findings::{Concern, Finding, Severity};
 use super::plan::{AccountPlan, Decision, FolderPlan, QuotaRoom};
@@ -11,6 +11,7 @@ use crate::error::{EndpointError, MigrationError};
 use crate::imap::extent::Quota;
 use crate::journal::JournalState;
 use crate::model::FolderPath;
+use crate::target::WantedFolder;
 
 /// Messages above the limit that are named one by one.
 const NAMED: usize = 10;
@@ -22,6 +23,10 @@ pub(super) struct Facts {
     pub(super) journal: Result<JournalState, MigrationError>,
     pub(super) limit: Option<u64>,
     pub(super) earlier: Option<Speed>,
+    /// Whether the copy fills the target's folders for sent mail, trash and the like.
+    pub(super) special_use: bool,
+    /// The rate that the copy is held to.
+    pub(super) bytes_per_second: Option<u64>,
 }
 
 /// Draws the account's plan.
@@ -32,79 +37,85 @@ pub(super) fn decide(account: &Account, facts: Facts) -> AccountPlan {
     {
         findings.push(Finding::new(Concern::SamePlace, ""));
     }
-    let source = facts.source.unwrap_or_else(|error| {
-        let concern = if error.is_login() {
-            Concern::SourceLoginRefused
-        } else {
-            Concern::SourceUnreachable
-        };
-        findings.push(Finding::new(concern, chain(&error)));
-        source::Scan::default()
-    });
-    let target = facts.target.unwrap_or_else(|error| {
-        let concern = if error.is_login() {
-            Concern::TargetLoginRefused
-        } else {
-            Concern::TargetUnreachable
-        };
-        findings.push(Finding::new(concern, chain(&error)));
-        target::Scan::default()
-    });
+    let refused = (Concern::SourceLoginRefused, Concern::SourceUnreachable);
+    let source = known(facts.source, refused, &mut findings);
+    let refused = (Concern::TargetLoginRefused, Concern::TargetUnreachable);
+    let target = known(facts.target, refused, &mut findings);
     let journal = facts.journal.unwrap_or_else(|error| {
         findings.push(Finding::new(Concern::JournalUnusable, error.chain()));
         JournalState::default()
     });
-    let folders = folders(&source, &target, &journal, facts.limit, &mut findings);
+    let names = names(&source, &target, &journal, facts.special_use, &mut findings);
+    let folders = folders(&source, names, &journal, facts.limit, &mut findings);
     let left = |count: fn(&FolderPlan) -> u64| folders.iter().map(count).sum::<u64>();
     let (pending_messages, pending_bytes) =
         (left(|f| f.pending_messages), left(|f| f.pending_bytes));
     let room = target
         .quota
         .map(|quota| room(quota, pending_messages, pending_bytes));
-    if let Some(room) = room.filter(|room| room.short_bytes > 0 || room.short_messages > 0) {
-        let (bytes, messages) = (room.short_bytes, room.short_messages);
-        let detail = format!("{bytes} bytes and {messages} messages short");
-        findings.push(Finding::new(Concern::QuotaShortfall, detail));
-    }
-    if target
-        .rights
-        .as_ref()
-        .is_some_and(|rights| !rights.contains('i'))
-    {
-        let rights = target.rights.unwrap_or_default();
-        findings.push(Finding::new(Concern::TargetNotWritable, rights));
-    }
+    findings.extend(of_target(room, target.rights));
     let speed = facts.earlier.or(source.sample);
+    let measured = facts.earlier.map(|_| "earlier_run");
+    let measured = measured.or_else(|| source.sample.map(|_| "source_sample"));
+    let at_least = facts.bytes_per_second;
+    let at_least = at_least.and_then(|rate| pending_bytes.checked_div(rate));
+    let eta = speed.and_then(|speed| speed.time_for(pending_messages, pending_bytes));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let blocked = findings
-        .iter()
-        .any(|one| one.severity == Severity::Blocking);
     AccountPlan {
         key: account.key(),
         source_url: account.source.url().to_owned(),
         source_user: account.source.user().to_owned(),
         target_url: account.target.url().to_owned(),
         target_user: account.target.user().to_owned(),
-        decision: if blocked {
-            Decision::NoGo
-        } else {
-            Decision::Go
-        },
+        decision: decision(&findings),
         messages: left(|folder| folder.messages),
         bytes: left(|folder| folder.bytes),
         pending_messages,
         pending_bytes,
-        eta_seconds: speed.and_then(|speed| speed.time_for(pending_messages, pending_bytes)),
+        eta_seconds: eta.map(|time| time.max(at_least.unwrap_or(0))),
         bytes_per_second: speed.map(|speed| speed.byte_rate()),
-        measured: facts
-            .earlier
-            .map(|_| "earlier_run".to_owned())
-            .or_else(|| source.sample.map(|_| "source_sample".to_owned())),
+        measured: measured.map(str::to_owned),
         quota: room,
         max_message_size: facts.limit,
         folders,
         findings,
     }
+}
+
+/// What a scan found; nothing, and why, when it failed.
+fn known<T: Default>(
+    scan: Result<T, EndpointError>,
+    (login, reach): (Concern, Concern),
+    findings: &mut Vec<Finding>,
+) -> T {
+    scan.unwrap_or_else(|error| {
+        let concern = if error.is_login() { login } else { reach };
+        findings.push(Finding::new(concern, chain(&error)));
+        T::default()
+    })
+}
+
+fn decision(findings: &[Finding]) -> Decision {
+    let mut severities = findings.iter().map(|one| one.severity);
+    if severities.any(|one| one == Severity::Blocking) {
+        Decision::NoGo
+    } else {
+        Decision::Go
+    }
+}
+
+/// What the target's room and rights say against the account.
+fn of_target(room: Option<QuotaRoom>, rights: Option<String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(room) = room.filter(|room| room.short_bytes > 0 || room.short_messages > 0) {
+        let (bytes, messages) = (room.short_bytes, room.short_messages);
+        let detail = format!("{bytes} bytes and {messages} messages short");
+        findings.push(Finding::new(Concern::QuotaShortfall, detail));
+    }
+    if let Some(rights) = rights.filter(|rights| !rights.contains('i')) {
+        findings.push(Finding::new(Concern::TargetNotWritable, rights));
+    }
+    findings
 }
 
 fn chain(error: &EndpointError) -> String {
@@ -132,28 +143,45 @@ fn room(quota: Quota, messages: u64, bytes: u64) -> QuotaRoom {
     }
 }
 
-fn folders(
+/// The target's name of each folder, as the copy will choose it.
+fn names(
     source: &source::Scan,
     target: &target::Scan,
+    journal: &JournalState,
+    special_use: bool,
+    findings: &mut Vec<Finding>,
+) -> Vec<String> {
+    let wanted: Vec<WantedFolder> = source
+        .folders
+        .iter()
+        .map(|folder| WantedFolder {
+            name: journal
+                .folder(&folder.path)
+                .map(|state| state.record.target_name.clone()),
+            path: folder.path.clone(),
+            subscribe: false,
+            role: folder.role.filter(|_| special_use),
+        })
+        .collect();
+    let own: HashSet<&FolderPath> = wanted.iter().map(|folder| &folder.path).collect();
+    let taken = journal
+        .folders()
+        .filter(|state| !own.contains(&state.record.path))
+        .map(|state| state.record.target_name.to_lowercase())
+        .collect();
+    let (names, told) = names::map(&wanted, &target.listing, taken);
+    findings.extend(told);
+    names
+}
+
+fn folders(
+    source: &source::Scan,
+    names: Vec<String>,
     journal: &JournalState,
     limit: Option<u64>,
     findings: &mut Vec<Finding>,
 ) -> Vec<FolderPlan> {
-    let paths: Vec<FolderPath> = source.folders.iter().map(|f| f.path.clone()).collect();
-    let known: HashMap<FolderPath, String> = journal
-        .folders()
-        .map(|state| (state.record.path.clone(), state.record.target_name.clone()))
-        .collect();
-    let (names, told) = names::map(&paths, &target.style, &known);
-    findings.extend(told);
     let plan = |(folder, name): (&source::Folder, String)| {
-        let there = folder
-            .special_use
-            .as_ref()
-            .and_then(|using| target.uses.get(using));
-        if let Some(other) = there.filter(|other| **other != name) {
-            findings.push(Finding::new(Concern::SpecialUse, other).in_folder(&folder.path));
-        }
         findings.extend(of_folder(folder, limit));
         let state = journal
             .folder(&folder.path)
@@ -173,7 +201,7 @@ fn folders(
                 folder.bytes.saturating_sub(done_bytes)
             },
             subscribed: folder.subscribed,
-            special_use: folder.special_use.clone(),
+            special_use: folder.role.map(|role| role.attribute().to_owned()),
         }
     };
     source.folders.iter().zip(names).map(plan).collect()

@@ -48,7 +48,7 @@ pub enum Concern {
     NameTooLong,
     /// Others have rights on a folder: they are not carried over.
     AccessNotCarried,
-    /// The target keeps what this folder is for under another name.
+    /// The copy fills the folder that the target has for this use, under another name.
     SpecialUse,
     /// The source and the target are one mailbox.
     SamePlace,
@@ -135,8 +135,8 @@ impl Concern {
                 "notez ces droits et redonnez-les après la bascule",
             ),
             Self::SpecialUse => (
-                "le nouveau serveur a déjà un dossier pour cet usage, sous un autre nom",
-                "rien à faire : les deux dossiers se retrouvent par leur usage",
+                "les messages iront dans le dossier que le nouveau serveur a pour cet usage",
+                "rien à faire, ou --no-special-use pour garder l'ancien nom",
             ),
             Self::SamePlace => (
                 "la source et la cible sont la même boîte",
@@ -205,8 +205,8 @@ impl Concern {
                 "note them and grant them again after the cut-over",
             ),
             Self::SpecialUse => (
-                "the new server has a folder for this use already, under another name",
-                "nothing: both are found by their use",
+                "the messages go to the folder that the new server has for this use",
+                "nothing, or --no-special-use to keep the old name",
             ),
             Self::SamePlace => (
                 "source and target are one mailbox",

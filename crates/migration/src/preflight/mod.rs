@@ -11,6 +11,7 @@ mod source;
 pub mod speed;
 mod target;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 pub use findings::{Concern, Finding, Severity};
 pub use plan::{AccountPlan, Decision, FolderPlan, PLAN_FORMAT, Plan, PlanError, QuotaRoom};
 
-use crate::account::Account;
+use crate::account::{Account, Origin};
 use crate::backoff::Backoff;
 use crate::imap::Timeouts;
 use crate::journal::Journal;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub backoff: Backoff,
     /// What the old servers are spared.
     pub limits: Limits,
+    /// Sent mail, trash and the like go to the target's folders for that.
+    pub special_use: bool,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
                 ..Backoff::default()
             },
             limits: Limits::default(),
+            special_use: true,
         }
     }
 }
@@ -78,7 +82,7 @@ pub async fn run(
     let mut done = 0;
     let jobs = settings.jobs.max(1);
     let reach = &Reach {
-        timeouts: settings.timeouts,
+        timeouts: settings.timeouts.patient(&settings.limits, jobs),
         backoff: settings.backoff,
         gate: Gate::new(settings.limits),
     };
@@ -94,7 +98,31 @@ pub async fn run(
         .await;
     plans.sort_by_key(|(index, _)| *index);
     let plans = plans.into_iter().map(|(_, plan)| plan).collect();
-    Plan::assemble(accounts, plans, jobs, Timestamp::now())
+    let at_once = jobs.min(lanes(accounts, &settings.limits));
+    let pace = plan::Pace {
+        jobs,
+        at_once,
+        bytes_per_second: settings.limits.bytes_per_second,
+    };
+    Plan::assemble(accounts, plans, pace, Timestamp::now())
+}
+
+/// Accounts that the limit on connections lets go at once: each has one to its source.
+fn lanes(accounts: &[Account], limits: &Limits) -> usize {
+    let Some(most) = limits.max_connections_per_host else {
+        return usize::MAX;
+    };
+    let mut hosts = HashSet::new();
+    let mut files = 0;
+    for account in accounts {
+        match &account.source {
+            Origin::Imap(server) => {
+                hosts.insert(server.host.to_ascii_lowercase());
+            }
+            Origin::Files(_) => files += 1,
+        }
+    }
+    (hosts.len().saturating_mul(most) + files).max(1)
 }
 
 async fn scan(
@@ -123,6 +151,8 @@ async fn scan(
         journal,
         limit,
         earlier,
+        special_use: settings.special_use,
+        bytes_per_second: settings.limits.bytes_per_second,
     };
     decide::decide(account, facts)
 }

@@ -141,24 +141,44 @@ pub enum PlanError {
     OtherAccounts,
 }
 
+/// What bounds the accounts together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Accounts copied at once, as asked.
+    pub(super) jobs: usize,
+    /// Accounts copied at once, as the limit on connections lets them.
+    pub(super) at_once: usize,
+    /// The rate that they share.
+    pub(super) bytes_per_second: Option<u64>,
+}
+
+impl Pace {
+    /// How long the accounts that are go take together; none when one's time is unknown.
+    fn time(self, plans: &[AccountPlan]) -> Option<u64> {
+        let go = || plans.iter().filter(|plan| plan.decision == Decision::Go);
+        let times: Option<Vec<u64>> = go().map(|plan| plan.eta_seconds).collect();
+        let alone = schedule::time_together(&times?, self.at_once);
+        let bytes: u64 = go().map(|plan| plan.pending_bytes).sum();
+        let shared = self
+            .bytes_per_second
+            .and_then(|rate| bytes.checked_div(rate));
+        Some(alone.max(shared.unwrap_or(0)))
+    }
+}
+
 impl Plan {
     pub(super) fn assemble(
         accounts: &[Account],
         plans: Vec<AccountPlan>,
-        jobs: usize,
+        pace: Pace,
         now: Timestamp,
     ) -> Self {
-        let times: Option<Vec<u64>> = plans
-            .iter()
-            .filter(|plan| plan.decision == Decision::Go)
-            .map(|plan| plan.eta_seconds)
-            .collect();
         let mut plan = Self {
             format: PLAN_FORMAT.to_owned(),
             made: now,
             accounts_hash: accounts_hash(accounts),
-            jobs: jobs as u64,
-            eta_seconds: times.map(|times| schedule::time_together(&times, jobs)),
+            jobs: pace.jobs as u64,
+            eta_seconds: pace.time(&plans),
             accounts: plans,
             hash: String::new(),
         };
@@ -236,11 +256,20 @@ mod tests {
         parse_accounts(csv.as_bytes(), &EndpointOptions::default()).unwrap()
     }
 
+    fn assembled() -> Plan {
+        let pace = Pace {
+            jobs: 4,
+            at_once: 4,
+            bytes_per_second: None,
+        };
+        Plan::assemble(&accounts(ROWS), Vec::new(), pace, Timestamp::UNIX_EPOCH)
+    }
+
     const ROWS: &str = "imaps://a,u,p,imaps://b,u,p\nimaps://a,v,p,imaps://b,v,p\n";
 
     #[test]
     fn a_saved_plan_is_read_back_and_a_changed_one_refused() {
-        let plan = Plan::assemble(&accounts(ROWS), Vec::new(), 4, Timestamp::UNIX_EPOCH);
+        let plan = assembled();
         let json = serde_json::to_string_pretty(&plan).unwrap();
         assert_eq!(Plan::from_json(json.as_bytes()).unwrap(), plan);
         let changed = json.replace("\"jobs\": 4", "\"jobs\": 5");
@@ -254,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_plan_holds_for_its_accounts_whatever_their_passwords() {
-        let plan = Plan::assemble(&accounts(ROWS), Vec::new(), 4, Timestamp::UNIX_EPOCH);
+        let plan = assembled();
         assert!(
             plan.check(&accounts(&ROWS.replace(",p,", ",other,")))
                 .is_ok()

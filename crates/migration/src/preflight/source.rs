@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::EndpointError;
 use crate::imap::{ImapError, ListItem, Session, Status, Untagged, extent, quote};
 use crate::journal::Watermark;
-use crate::model::{FolderPath, Uid};
+use crate::model::{FolderPath, Role, Uid};
 use crate::payload::{BodySink, Room};
 use crate::source::imap::{list, open};
 use crate::source::{self, Entries, Known};
@@ -33,8 +33,8 @@ pub(super) struct Folder {
     pub(super) messages: u64,
     pub(super) bytes: u64,
     pub(super) subscribed: bool,
-    /// `\Sent` and the like.
-    pub(super) special_use: Option<String>,
+    /// What it is for.
+    pub(super) role: Option<Role>,
     /// Messages above the limit: UID and size.
     pub(super) too_large: Vec<(Uid, u64)>,
     /// Others that have rights on it.
@@ -99,19 +99,12 @@ fn folder(item: &ListItem, path: &FolderPath, listing: &crate::source::imap::Lis
         validity: state.map_or(0, |state| state.uid_validity),
         messages: state.map_or(0, |state| u64::from(state.messages)),
         subscribed: listing.subscribed.contains(&item.name),
-        special_use: special_use(item),
+        role: Role::among(item.attributes.iter().map(String::as_str)),
         unreadable: state
             .is_none()
             .then(|| "the server tells no STATUS for it".to_owned()),
         ..Folder::default()
     }
-}
-
-/// What a folder is for, among its LIST attributes (RFC 6154).
-pub(super) fn special_use(item: &ListItem) -> Option<String> {
-    const USES: [&str; 5] = ["\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"];
-    let uses = |name: &&&str| item.attributes.iter().any(|a| a.eq_ignore_ascii_case(name));
-    USES.iter().find(uses).map(|name| (*name).to_owned())
 }
 
 /// Fills in bytes, and the messages above the limit when one is set and may be passed.
@@ -223,6 +216,7 @@ async fn files(origin: &Origin, reach: &Reach) -> Result<Scan, EndpointError> {
             messages: count(&one.entries),
             validity: one.validity,
             subscribed: one.subscribed,
+            role: one.role,
             unreadable: one.unreadable,
             path: one.path,
             ..Folder::default()

@@ -1,21 +1,15 @@
 //! A light scan of a target: how it writes names, what it has, its room and its rights.
 
-use std::collections::HashMap;
-
 use super::Reach;
-use super::source::special_use;
 use crate::account::Destination;
 use crate::error::EndpointError;
 use crate::imap::extent::{self, Quota};
-use crate::mapping::NameStyle;
-use crate::source::imap::{list, open};
+use crate::source::imap::{Listing, list, open};
 
 /// What a target tells.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) style: NameStyle,
-    /// Folders by their use, such as `\Sent`.
-    pub(super) uses: HashMap<String, String>,
+    pub(super) listing: Listing,
     pub(super) quota: Option<Quota>,
     pub(super) append_limit: Option<u64>,
     /// The user's rights on INBOX, where the server tells them.
@@ -29,17 +23,11 @@ pub(super) async fn scan(destination: &Destination, reach: &Reach) -> Result<Sca
     };
     let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
     let listing = list(&mut session).await?;
-    let uses = listing
-        .folders
-        .iter()
-        .filter_map(|item| Some((special_use(item)?, item.name.clone())))
-        .collect();
     let mut rights = extent::rights(&mut session, &["INBOX"]).await?;
     Ok(Scan {
-        uses,
         quota: extent::quota(&mut session).await?,
         append_limit: extent::append_limit(&session),
         rights: rights.pop().and_then(|(mine, _)| mine),
-        style: listing.style,
+        listing,
     })
 }

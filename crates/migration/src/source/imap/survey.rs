@@ -16,7 +16,7 @@ use crate::source::{Entries, Entry, Known, SourceFolder};
 const WINDOW: usize = 32;
 
 /// A server's folders as its LIST tells them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) style: NameStyle,
     pub(crate) folders: Vec<ListItem>,

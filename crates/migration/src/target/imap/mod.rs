@@ -4,6 +4,8 @@ mod append;
 mod folders;
 mod names;
 
+pub(crate) use names::choose_names;
+
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 

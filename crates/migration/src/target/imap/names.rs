@@ -11,7 +11,7 @@ use crate::source::imap::Listing;
 /// get their path's name, told apart where two would clash.
 ///
 /// `taken` (lower case) gains every name chosen.
-pub(super) fn choose_names(
+pub(crate) fn choose_names(
     listing: &Listing,
     wanted: &[WantedFolder],
     taken: &mut HashSet<String>,
