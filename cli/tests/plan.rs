@@ -1,82 +1,11 @@
 //! A plan made, kept, carried out, and its signed proof verified: between real Dovecots.
 
-use std::{fs, path::Path, process::Command};
+mod lab;
 
-use melouvert_bench::{
-    corpus, dovecot,
-    dovecot::{Dovecot, PASSWORD},
-    seeds,
-};
-use serde_json::Value;
+use std::{fs, path::Path};
 
-const HEAD: &str = "source_url,source_user,source_password,target_url,target_user,target_password";
-
-struct Lab {
-    folder: tempfile::TempDir,
-    old: Dovecot,
-    new: Dovecot,
-}
-
-impl Lab {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-        let mail = old.join("mail");
-        let options = corpus::Options {
-            messages: 60,
-            mailboxes: 2,
-            seed: 3,
-            largest: 200_000,
-        };
-        corpus::write(&seeds::load().expect("seeds"), options, &mail).expect("corpus");
-        dovecot::give_to_server(&mail).expect("chown");
-        let source = dovecot::Options {
-            format: dovecot::Format::Maildir,
-            ..dovecot::Options::default()
-        };
-        fs::create_dir_all(&new).expect("folder");
-        Self {
-            old: Dovecot::start(&old, &source).expect("old server"),
-            new: Dovecot::start(&new, &dovecot::Options::default()).expect("new server"),
-            folder,
-        }
-    }
-
-    fn write(&self, name: &str, passwords: [&str; 2]) {
-        let (old, new) = (self.old.port, self.new.port);
-        let mut csv = format!("{HEAD}\n");
-        for (index, password) in passwords.into_iter().enumerate() {
-            let user = corpus::mailbox_name(index);
-            let from = format!("imap://127.0.0.1:{old},{user},{password}");
-            let to = format!("imap://127.0.0.1:{new},{user},{PASSWORD}");
-            csv.extend([from.as_str(), ",", &to, "\n"]);
-        }
-        fs::write(self.folder.path().join(name), csv).expect("written");
-    }
-
-    fn run(&self, args: &[&str]) -> (i32, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_melouvert"))
-            .args(["migrate"])
-            .args(args)
-            .env_clear()
-            .env("HOME", "/nonexistent")
-            .current_dir(self.folder.path())
-            .output()
-            .expect("melouvert starts");
-        let words = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-        let words = String::from_utf8(words).expect("UTF-8");
-        (output.status.code().unwrap_or(-1), words)
-    }
-
-    fn json(&self, name: &str) -> Value {
-        let text = fs::read(self.folder.path().join(name)).expect("read");
-        serde_json::from_slice(&text).expect("JSON")
-    }
-
-    fn exists(&self, name: &str) -> bool {
-        self.folder.path().join(name).exists()
-    }
-}
+use lab::Lab;
+use melouvert_bench::dovecot::PASSWORD;
 
 fn signer(folder: &Path) {
     use melouvert_pki::{Authority, life};

@@ -1,13 +1,17 @@
-//! What a copy spares the old server, and how it names folders: options of `migrate copy` and of the Job's worker.
+//! What a copy spares the old server, when it gives a server up, and how it names folders: options
+//! of `migrate copy`, of `migrate plan` and of the Job's worker.
 
 use bytesize::ByteSize;
-use melouvert_migration::Limits;
+use melouvert_migration::{Limits, imap::Timeouts};
 
 /// French help of `--limit-rate`.
 pub const RATE: &str =
     "Octets par seconde lus chez toutes les sources ensemble, p. ex. 5MB ou 512KiB";
 /// French help of `--max-connections`.
 pub const CONNECTIONS: &str = "Connexions simultanées à un même ancien serveur";
+
+/// French help of `--min-rate`.
+pub const LEAST: &str = "Octets par seconde sous lesquels un serveur est abandonné, en moyenne sur cinq minutes d'attente : 16 par défaut, 0 pour jamais";
 
 /// French help of `--no-special-use`.
 pub const SPECIAL_USE: &str =
@@ -22,6 +26,10 @@ pub struct LimitArgs {
     /// Connections to one old server at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: Option<u16>,
+    /// Bytes per second under which a server is given up, on average over five minutes of waiting:
+    /// 16 by default, 0 for never
+    #[arg(long, value_name = "SIZE")]
+    min_rate: Option<ByteSize>,
 }
 
 impl LimitArgs {
@@ -31,6 +39,15 @@ impl LimitArgs {
             bytes_per_second: self.limit_rate.map(|rate| rate.as_u64()),
             max_connections_per_host: self.max_connections.map(usize::from),
         }
+    }
+
+    /// How long servers are waited for.
+    pub fn timeouts(&self) -> Timeouts {
+        let mut timeouts = Timeouts::default();
+        if let Some(rate) = self.min_rate {
+            timeouts.pace.bytes_per_second = rate.as_u64();
+        }
+        timeouts
     }
 }
 

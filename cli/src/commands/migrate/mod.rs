@@ -225,6 +225,7 @@ pub const FRENCH: &[French] = &[
     ),
     arg("migrate worker", "limit_rate", limits::RATE),
     arg("migrate worker", "max_connections", limits::CONNECTIONS),
+    arg("migrate worker", "min_rate", limits::LEAST),
     arg("migrate worker", "state", "Dossier du journal de reprise"),
     arg(
         "migrate worker",

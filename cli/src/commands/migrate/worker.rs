@@ -103,6 +103,7 @@ impl Args {
                 Verification::New
             },
             limits: self.limits.limits(),
+            timeouts: self.limits.timeouts(),
             ..Options::default()
         };
         let progress = Arc::clone(&tally);

@@ -1,4 +1,5 @@
-//! `melouvert migrate copy`: mailboxes from server to server, without any cluster.
+//! `melouvert migrate copy`: mailboxes, archives, calendars and contacts to a server or to files,
+//! without any cluster.
 
 mod line;
 mod planned;
@@ -30,7 +31,10 @@ use watcher::Watcher;
 pub const FRENCH: &[French] = &[
     about(
         "migrate copy",
-        "Copie des boîtes aux lettres d'un serveur IMAP ou d'archives vers un serveur, sans cluster\n\n\
+        "Copie des boîtes d'un serveur IMAP ou d'archives vers un serveur ou des fichiers, sans cluster\n\n\
+         Sources : imaps://, imap+starttls://, imap://, maildir:, mbox:, eml:, takeout:, pst:, ical:, \
+         vcard:. Cibles : imaps://, imap+starttls://, imap://, maildir:, export:. Agendas et contacts \
+         sont contrôlés, comptés et gardés en fichiers à côté du courrier.\n\n\
          La source n'est que lue. Aucun octet n'est modifié, les doublons restent, et ce qui a été \
          copié est relu puis comparé. Interrompue, la copie reprend où elle en était quand la même \
          commande est relancée.",
@@ -39,7 +43,8 @@ pub const FRENCH: &[French] = &[
         "migrate copy",
         "accounts",
         "Fichier CSV : source_url,source_user,source_password,target_url,target_user,target_password ; \
-         source_url peut nommer des fichiers : maildir:, mbox:, eml:, takeout:/chemin",
+         source_url peut nommer des fichiers (maildir:, mbox:, eml:, takeout:, pst:, ical:, vcard:/chemin), \
+         target_url aussi (maildir:, export:/dossier)",
     ),
     arg(
         "migrate copy",
@@ -99,17 +104,23 @@ pub const FRENCH: &[French] = &[
     ),
     arg("migrate copy", "limit_rate", limits::RATE),
     arg("migrate copy", "max_connections", limits::CONNECTIONS),
+    arg("migrate copy", "min_rate", limits::LEAST),
     arg("migrate copy", "no_special_use", limits::SPECIAL_USE),
 ];
 
-/// Copy mailboxes from an IMAP server or from archives to a server, without any cluster
+/// Copy mailboxes from an IMAP server or from archives to a server or to files, without any cluster
+///
+/// Sources: imaps://, imap+starttls://, imap://, maildir:, mbox:, eml:, takeout:, pst:, ical:,
+/// vcard:. Targets: imaps://, imap+starttls://, imap://, maildir:, export:. Calendars and contacts
+/// are checked, counted and kept as files beside the mail.
 ///
 /// The source is only read. No byte is altered, duplicates stay, and what was copied is read back
 /// and compared. Interrupted, the copy goes on where it stood when the same command is run again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// CSV file: source_url,source_user,source_password,target_url,target_user,target_password;
-    /// source_url may name files: maildir:, mbox:, eml:, takeout:/path
+    /// source_url may name files (maildir:, mbox:, eml:, takeout:, pst:, ical:, vcard:/path),
+    /// target_url too (maildir:, export:/folder)
     #[arg(long, value_name = "FILE")]
     accounts: PathBuf,
     /// Folder of the journals that make it resumable: keep it until the migration is over
@@ -172,6 +183,7 @@ impl Args {
             fail_fast: self.fail_fast,
             max_errors: self.max_errors,
             limits: self.limits.limits(),
+            timeouts: self.limits.timeouts(),
             special_use: !self.names.no_special_use,
             planned_bytes: planned.sizes(),
             ..Options::default()

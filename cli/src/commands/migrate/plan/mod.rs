@@ -14,7 +14,7 @@ use melouvert_migration::{
 };
 
 use super::{
-    copy,
+    copy, limits,
     proof::{document, words},
 };
 use crate::{
@@ -66,6 +66,10 @@ pub const FRENCH: &[French] = &[
         "ca_file",
         "Fichier PEM d'autorités acceptées en plus des autorités publiques",
     ),
+    arg("migrate plan", "limit_rate", limits::RATE),
+    arg("migrate plan", "max_connections", limits::CONNECTIONS),
+    arg("migrate plan", "min_rate", limits::LEAST),
+    arg("migrate plan", "no_special_use", limits::SPECIAL_USE),
 ];
 
 /// Examine the mailboxes before copying: volumes, time, quotas, names, rights, logins
@@ -96,6 +100,10 @@ pub struct Args {
     /// PEM file of authorities accepted besides the public ones
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    limits: limits::LimitArgs,
+    #[command(flatten)]
+    names: limits::NameArgs,
 }
 
 impl Args {
@@ -110,6 +118,9 @@ impl Args {
         let settings = Settings {
             jobs: usize::from(self.jobs),
             max_message_size: self.max_message_size.map(|size| size.as_u64()),
+            limits: self.limits.limits(),
+            timeouts: self.limits.timeouts(),
+            special_use: !self.names.no_special_use,
             ..Settings::default()
         };
         let all = accounts.len();

@@ -1,6 +1,7 @@
 //! `melouvert migrate proof`: shows a proof, writes it for the collectivity, verifies it offline.
 
 pub mod document;
+mod failures;
 mod page;
 mod verify;
 pub mod words;

@@ -5,6 +5,7 @@ use melouvert_migration::{
     proof::{AccountReport, AccountStatus, CollectionProof, Exception, Reason},
 };
 
+pub use super::failures::failure;
 use crate::text::{Lang, Text, text};
 
 /// An account's state in words.
@@ -152,109 +153,6 @@ pub fn remedy(reason: Reason) -> Text {
     Text {
         fr: fr.to_owned(),
         en: reason.remedy().to_owned(),
-    }
-}
-
-/// Why a whole account failed, by the engine's stable identifier, and what to do.
-pub fn failure(reason: &str) -> (Text, Text) {
-    match reason {
-        "source_login_refused" => (
-            text!(
-                "l'ancien serveur refuse l'identifiant ou le mot de passe",
-                "the old server refuses the user or password"
-            ),
-            text!(
-                "corrigez-les dans le fichier de comptes, puis relancez",
-                "correct them in the accounts file, then run again"
-            ),
-        ),
-        "target_login_refused" => (
-            text!(
-                "le nouveau serveur refuse l'identifiant ou le mot de passe",
-                "the new server refuses the user or password"
-            ),
-            text!(
-                "créez l'agent ou corrigez son mot de passe, puis relancez",
-                "create the agent or correct its password, then run again"
-            ),
-        ),
-        "source_unreachable" => (
-            text!(
-                "l'ancien serveur ne répond pas",
-                "the old server does not answer"
-            ),
-            text!(
-                "vérifiez son adresse, son certificat et le réseau, puis relancez",
-                "check its address, its certificate and the network, then run again"
-            ),
-        ),
-        "target_unreachable" => (
-            text!(
-                "le nouveau serveur ne répond pas",
-                "the new server does not answer"
-            ),
-            text!(
-                "vérifiez son adresse, son certificat et le réseau, puis relancez",
-                "check its address, its certificate and the network, then run again"
-            ),
-        ),
-        "source_unreadable" => (
-            text!(
-                "les fichiers à importer ne peuvent être lus",
-                "the files to import cannot be read"
-            ),
-            text!(
-                "vérifiez le chemin, le type indiqué dans l'URL et les droits, puis relancez",
-                "check the path, the kind in the URL and the rights, then run again"
-            ),
-        ),
-        "target_unwritable" => (
-            text!(
-                "le dossier de destination ne peut être écrit",
-                "the target's folder cannot be written"
-            ),
-            text!(
-                "vérifiez le chemin, la place libre et les droits, puis relancez",
-                "check the path, the free space and the rights, then run again"
-            ),
-        ),
-        "account_locked" => (
-            text!(
-                "une autre copie de cette boîte est en cours",
-                "another copy of this mailbox is under way"
-            ),
-            text!(
-                "attendez sa fin ou arrêtez-la, puis relancez",
-                "wait for its end or stop it, then run again"
-            ),
-        ),
-        "journal_unusable" | "spill_failed" => (
-            text!(
-                "le dossier d'état ne peut être lu ou écrit",
-                "the state folder cannot be read or written"
-            ),
-            text!(
-                "libérez de la place, vérifiez les droits du dossier, puis relancez",
-                "free space, check the folder's rights, then run again"
-            ),
-        ),
-        "no_go" => (
-            text!(
-                "écartée par le plan : rien n'a été copié",
-                "set aside by the plan: nothing was copied"
-            ),
-            text!(
-                "suivez le remède du plan, refaites-le, puis relancez",
-                "follow the plan's remedy, make it again, then run again"
-            ),
-        ),
-        _ => (
-            text!("échec inattendu", "unexpected failure"),
-            text!(
-                "relancez ; si cela persiste, signalez-le avec le détail",
-                "run again; if it persists, report it with the detail"
-            ),
-        ),
     }
 }
 
