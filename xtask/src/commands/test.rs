@@ -13,6 +13,7 @@ use crate::{
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Args {
     /// Leave the cluster standing, to look into a failure
     #[arg(long)]
