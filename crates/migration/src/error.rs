@@ -22,6 +22,9 @@ pub enum EndpointError {
         /// The URL.
         url: String,
     },
+    /// A target was found again on another connection before what it took was on its disk.
+    #[error("the connection broke before what was sent over it was on the server's disk")]
+    Interrupted,
     /// A file.
     #[error("failed to use {}", path.display())]
     Io {
@@ -46,7 +49,7 @@ impl EndpointError {
 
     /// True when files are meant: no server can be at fault.
     pub fn is_files(&self) -> bool {
-        !matches!(self, Self::Imap(_))
+        !matches!(self, Self::Imap(_) | Self::Interrupted)
     }
 }
 
@@ -65,6 +68,16 @@ pub enum MigrationError {
     /// The target could not be reached, or refused the login, or went away for good.
     #[error("failed to write the target of {account}")]
     Target {
+        /// Target user.
+        account: String,
+        /// Why.
+        #[source]
+        source: EndpointError,
+    },
+    /// The target may have forgotten what it acknowledged: nothing of that is journalled, and the
+    /// journal tells where to go on.
+    #[error("failed to have the target of {account} put on disk what it acknowledged")]
+    Unsettled {
         /// Target user.
         account: String,
         /// Why.
@@ -122,7 +135,7 @@ impl MigrationError {
             Self::Source { source, .. } if source.is_slow() => "source_too_slow",
             Self::Target { source, .. } if source.is_slow() => "target_too_slow",
             Self::Source { .. } => "source_unreachable",
-            Self::Target { .. } => "target_unreachable",
+            Self::Target { .. } | Self::Unsettled { .. } => "target_unreachable",
             Self::Journal { .. } | Self::JournalFormat { .. } => "journal_unusable",
             Self::Locked { .. } => "account_locked",
             Self::Spill { .. } => "spill_failed",

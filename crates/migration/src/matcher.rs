@@ -21,10 +21,32 @@ pub struct Held {
     pub date: Option<InternalDate>,
 }
 
+/// A message of the pool.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claimed {
+    /// Its UID at the target.
+    pub uid: Uid,
+    /// Its flags there.
+    pub flags: FlagSet,
+    date: Option<i64>,
+}
+
+impl Claimed {
+    /// Whether it has this date, or none is asked for.
+    pub fn is_of(&self, date: Option<InternalDate>) -> bool {
+        date.is_none_or(|date| self.date == Some(date.unix))
+    }
+
+    /// Whether it has this date and these flags.
+    pub fn is_exactly(&self, date: Option<InternalDate>, flags: &FlagSet) -> bool {
+        self.is_of(date) && self.flags.same_as(flags)
+    }
+}
+
 /// Messages that no journalled item accounts for yet.
 #[derive(Debug, Default)]
 pub struct Pool {
-    by_hash: HashMap<MessageHash, Vec<(Uid, Option<i64>)>>,
+    by_hash: HashMap<MessageHash, Vec<Claimed>>,
     count: usize,
 }
 
@@ -40,28 +62,42 @@ impl Pool {
     }
 
     /// Adds one message.
-    pub fn add(&mut self, hash: MessageHash, uid: Uid, date: Option<InternalDate>) {
-        self.by_hash
-            .entry(hash)
-            .or_default()
-            .push((uid, date.map(|date| date.unix)));
+    pub fn add(&mut self, held: Held) {
+        self.by_hash.entry(held.hash).or_default().push(Claimed {
+            uid: held.uid,
+            flags: held.flags,
+            date: held.date.map(|date| date.unix),
+        });
         self.count += 1;
     }
 
-    /// Takes one message with these bytes, preferring the same date; each is taken once.
-    pub fn claim(&mut self, hash: MessageHash, date: Option<InternalDate>) -> Option<Uid> {
+    /// Whether there is a message with these bytes and this date.
+    pub fn holds(&self, hash: MessageHash, date: Option<InternalDate>) -> bool {
+        let candidates = self.by_hash.get(&hash);
+        candidates.is_some_and(|all| all.iter().any(|found| found.is_of(date)))
+    }
+
+    /// Takes one message with these bytes, preferring the same date, then the same flags; each is
+    /// taken once.
+    pub fn claim(
+        &mut self,
+        hash: MessageHash,
+        date: Option<InternalDate>,
+        flags: &FlagSet,
+    ) -> Option<Claimed> {
         let candidates = self.by_hash.get_mut(&hash)?;
-        let wanted = date.map(|date| date.unix);
-        let place = candidates
-            .iter()
-            .position(|(_, found)| *found == wanted)
-            .unwrap_or(0);
-        let (uid, _) = candidates.remove(place);
+        let rank = |found: &Claimed| {
+            let date = !found.is_of(date);
+            (date, !found.flags.same_as(flags), !found.flags.is_empty())
+        };
+        let places = candidates.iter().enumerate();
+        let (place, _) = places.min_by_key(|(_, found)| rank(found))?;
+        let claimed = candidates.remove(place);
         if candidates.is_empty() {
             self.by_hash.remove(&hash);
         }
         self.count -= 1;
-        Some(uid)
+        Some(claimed)
     }
 }
 
@@ -69,7 +105,7 @@ impl FromIterator<Held> for Pool {
     fn from_iter<T: IntoIterator<Item = Held>>(messages: T) -> Self {
         let mut pool = Self::default();
         for held in messages {
-            pool.add(held.hash, held.uid, held.date);
+            pool.add(held);
         }
         pool
     }
@@ -81,6 +117,16 @@ mod tests {
 
     use super::*;
 
+    fn message(byte: u8, uid: Uid, date: Option<InternalDate>) -> Held {
+        Held {
+            uid,
+            hash: MessageHash::of(&[byte]),
+            size: 1,
+            flags: FlagSet::default(),
+            date,
+        }
+    }
+
     proptest! {
         /// What the pool gives plus what must be written is exactly the wanted multiset.
         #[test]
@@ -90,15 +136,15 @@ mod tests {
         ) {
             let mut pool = Pool::default();
             for (uid, byte) in held.iter().enumerate() {
-                pool.add(MessageHash::of(&[*byte]), u32::try_from(uid).expect("small"), None);
+                pool.add(message(*byte, u32::try_from(uid).expect("small"), None));
             }
             let mut taken = std::collections::HashSet::new();
             let mut written = Vec::new();
             for byte in &wanted {
-                match pool.claim(MessageHash::of(&[*byte]), None) {
-                    Some(uid) => {
-                        prop_assert!(taken.insert(uid), "claimed twice");
-                        prop_assert_eq!(held[uid as usize], *byte);
+                match pool.claim(MessageHash::of(&[*byte]), None, &FlagSet::default()) {
+                    Some(found) => {
+                        prop_assert!(taken.insert(found.uid), "claimed twice");
+                        prop_assert_eq!(held[found.uid as usize], *byte);
                     }
                     None => written.push(*byte),
                 }
@@ -114,17 +160,19 @@ mod tests {
 
     #[test]
     fn prefers_the_same_date() {
-        let (hash, date) = (MessageHash::of(b"x"), |unix| {
+        let date = |unix| {
             Some(InternalDate {
                 unix,
                 offset_minutes: 0,
             })
-        });
-        let mut pool = Pool::default();
-        pool.add(hash, 1, date(10));
-        pool.add(hash, 2, date(20));
-        assert_eq!(pool.claim(hash, date(20)), Some(2));
-        assert_eq!(pool.claim(hash, date(20)), Some(1));
-        assert_eq!(pool.claim(hash, date(20)), None);
+        };
+        let mut pool: Pool = [message(0, 1, date(10)), message(0, 2, date(20))]
+            .into_iter()
+            .collect();
+        let mut claim = || {
+            let found = pool.claim(MessageHash::of(&[0]), date(20), &FlagSet::default());
+            found.map(|found| found.uid)
+        };
+        assert_eq!((claim(), claim(), claim()), (Some(2), Some(1), None));
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod cases;
 pub mod corpus;
+pub mod door;
 pub mod dovecot;
 pub mod folder;
 pub mod lab;

@@ -13,8 +13,9 @@ use super::plan::{FlagWork, FolderPlan, plan};
 use super::prove;
 use super::recover::settle;
 use super::renamed;
+use super::unsynced;
 use super::verifier;
-use super::writer::{Counts, Parts, Writer};
+use super::writer::{Caution, Counts, Parts, Writer};
 use crate::account::Account;
 use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
@@ -85,7 +86,7 @@ pub(super) async fn copy(job: &Job) -> AccountReport {
         report.status = AccountStatus::Stopped;
         return report;
     }
-    match copy_inner(job, &mut report).await {
+    match copy_persistently(job, &mut report).await {
         Ok(()) if report.exceptions.is_empty() => report.status = AccountStatus::Complete,
         Ok(()) => report.status = AccountStatus::Partial,
         Err(MigrationError::Stopped) => report.status = AccountStatus::Stopped,
@@ -105,7 +106,37 @@ pub(super) async fn copy(job: &Job) -> AccountReport {
     report
 }
 
-async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), MigrationError> {
+/// Begins again from the journal where a forgetful target may have lost what it acknowledged.
+async fn copy_persistently(job: &Job, report: &mut AccountReport) -> Result<(), MigrationError> {
+    let backoff = job.options.backoff;
+    let mut attempt = 0;
+    loop {
+        let ended = copy_inner(job, attempt, report).await;
+        let Err(MigrationError::Unsettled { account, source }) = ended else {
+            return ended;
+        };
+        attempt += 1;
+        if attempt >= backoff.tries || job.stop.is_cancelled() {
+            return Err(MigrationError::Target { account, source });
+        }
+        tracing::warn!(account, error = %source, attempt, "account_begun_again");
+        tokio::time::sleep(backoff.pause(attempt - 1)).await;
+        // What this attempt brought into the journal stays; the next finds its exceptions again.
+        *report = AccountReport {
+            written_messages: report.written_messages,
+            written_bytes: report.written_bytes,
+            matched_messages: report.matched_messages,
+            flag_changes: report.flag_changes,
+            ..blank(&job.account)
+        };
+    }
+}
+
+async fn copy_inner(
+    job: &Job,
+    attempt: u32,
+    report: &mut AccountReport,
+) -> Result<(), MigrationError> {
     let mut journal = Journal::open(&job.directory)?;
     let room = Room::new(job.options.memory, job.options.disk, &job.directory);
     let context = Context {
@@ -142,15 +173,22 @@ async fn copy_inner(job: &Job, report: &mut AccountReport) -> Result<(), Migrati
     journal.append(moved.records)?;
     let folders = surveyed.len();
     let (work, skipped) = sort_out(job, &journal, surveyed, report);
-    let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
-    job.progress.event(Event::Surveyed {
-        account: job.index,
-        folders,
-        to_copy,
-    });
+    if attempt == 0 {
+        let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
+        job.progress.event(Event::Surveyed {
+            account: job.index,
+            folders,
+            to_copy,
+        });
+    }
     let mut done = Vec::new();
     if !work.is_empty() {
-        done = carry(job, &context, &mut journal, (source, target), work, report).await?;
+        let caution = Caution {
+            step_by_step: attempt > 1,
+            mend_flags: attempt > 0 || journal.state().interrupted,
+        };
+        let ends = (source, target, caution);
+        done = carry(job, &context, &mut journal, ends, work, report).await?;
     }
     prove::folders(&journal, &done, &skipped, report);
     collections::keep(job, report).await?;
@@ -203,11 +241,12 @@ async fn carry(
     job: &Job,
     context: &Context,
     journal: &mut Journal,
-    (source, mut target): (Box<dyn Source>, Box<dyn Target>),
+    (source, mut target, caution): (Box<dyn Source>, Box<dyn Target>, Caution),
     work: Vec<(SourceFolder, FolderPlan)>,
     report: &mut AccountReport,
 ) -> Result<Vec<prove::Done>, MigrationError> {
-    let (mut runs, subscribing) = open_folders(job, journal, &mut *target, work, report).await?;
+    let opened = open_folders(job, journal, &mut *target, work, report).await?;
+    let (mut runs, subscribing, connection) = opened;
     journal.append(vec![Record::Opened])?;
     let (finished, jobs) = mpsc::unbounded_channel();
     let verifier = tokio::spawn(verifier::run(
@@ -215,7 +254,7 @@ async fn carry(
         context.clone(),
         jobs,
     ));
-    let changed = change_flags(job, journal, &mut *target, &mut runs).await?;
+    let changed = change_flags(job, journal, (&mut *target, connection), &mut runs).await?;
     let parts = Parts {
         account: job.index,
         user: job.account.source.user(),
@@ -227,13 +266,15 @@ async fn carry(
         exceptions: &mut report.exceptions,
         finished: &finished,
         stop: &job.stop,
+        caution,
+        connection,
     };
     let (counts, outcome) = copy_messages(job, source, parts).await;
-    report.written_messages = counts.written;
-    report.written_bytes = counts.written_bytes;
-    report.matched_messages = counts.matched;
+    report.written_messages += counts.written;
+    report.written_bytes += counts.written_bytes;
+    report.matched_messages += counts.matched;
     report.vanished_messages += counts.vanished;
-    report.flag_changes = changed;
+    report.flag_changes += changed;
     drop(finished);
     let verdicts = verifier
         .await
@@ -242,6 +283,11 @@ async fn carry(
     journal.append(vec![Record::Closed])?;
     let verdicts = verdicts.map_err(|source| target_error(job, source))?;
     if !job.stop.is_cancelled() {
+        // Over whichever connection the subscriptions were made: what the listing shows after a
+        // barrier is on disk.
+        let now = target.connection();
+        let passed = unsynced::barrier(&mut *target, now).await;
+        passed.map_err(|source| unsettled(job, source))?;
         let written = (runs.as_slice(), &subscribing);
         listed::read_back(job, journal, &mut *target, written, report).await?;
     }
@@ -279,6 +325,13 @@ fn target_error(job: &Job, source: EndpointError) -> MigrationError {
     }
 }
 
+fn unsettled(job: &Job, source: EndpointError) -> MigrationError {
+    MigrationError::Unsettled {
+        account: job.account.target.user().to_owned(),
+        source,
+    }
+}
+
 /// Target names that journalled folders outside `wanted` have.
 fn names_of_others(journal: &Journal, wanted: &[WantedFolder]) -> Vec<String> {
     let own: HashSet<&FolderPath> = wanted.iter().map(|folder| &folder.path).collect();
@@ -289,13 +342,15 @@ fn names_of_others(journal: &Journal, wanted: &[WantedFolder]) -> Vec<String> {
         .collect()
 }
 
+/// Makes the folders and reads back what they hold; the number is that of the target's connection
+/// over which all of it was seen.
 async fn open_folders(
     job: &Job,
     journal: &mut Journal,
     target: &mut dyn Target,
     work: Vec<(SourceFolder, FolderPlan)>,
     report: &mut AccountReport,
-) -> Result<(Vec<FolderRun>, HashSet<FolderPath>), MigrationError> {
+) -> Result<(Vec<FolderRun>, HashSet<FolderPath>, u64), MigrationError> {
     let wanted: Vec<WantedFolder> = work
         .iter()
         .map(|(folder, _)| WantedFolder {
@@ -313,6 +368,7 @@ async fn open_folders(
         .prepare(&wanted)
         .await
         .map_err(|error| target_error(job, error))?;
+    let connection = target.connection();
     let interrupted = journal.state().interrupted;
     let mut runs = Vec::new();
     let mut subscribing = HashSet::new();
@@ -349,7 +405,7 @@ async fn open_folders(
         report.vanished_messages += tell_gone(journal, &run)?;
         runs.push(run);
     }
-    Ok((runs, subscribing))
+    Ok((runs, subscribing, connection))
 }
 
 /// Journals what was deleted at the source after it had been copied; returns how many.
@@ -376,10 +432,11 @@ pub(super) fn flag_changes(work: &[FlagWork]) -> Vec<FlagChange> {
 async fn change_flags(
     job: &Job,
     journal: &mut Journal,
-    target: &mut dyn Target,
+    (target, connection): (&mut dyn Target, u64),
     runs: &mut [FolderRun],
 ) -> Result<u64, MigrationError> {
     let mut carried = 0;
+    let mut records = Vec::new();
     for run in runs.iter_mut().filter(|run| !run.plan.flags.is_empty()) {
         let work = std::mem::take(&mut run.plan.flags);
         let changes = flag_changes(&work);
@@ -388,10 +445,15 @@ async fn change_flags(
             .await
             .map_err(|error| target_error(job, error))?;
         carried += changes.len() as u64;
-        let records = work
-            .into_iter()
-            .map(|work| Record::Flags(run.id, work.source_uid, work.now))
-            .collect();
+        let of_folder = work.into_iter();
+        records.extend(of_folder.map(|work| Record::Flags(run.id, work.source_uid, work.now)));
+        if !target.forgetful() {
+            journal.append(std::mem::take(&mut records))?;
+        }
+    }
+    if !records.is_empty() {
+        let passed = unsynced::barrier(target, connection).await;
+        passed.map_err(|source| unsettled(job, source))?;
         journal.append(records)?;
     }
     Ok(carried)
@@ -434,7 +496,11 @@ async fn copy_messages(
     let (out, deliveries) = mpsc::channel(256);
     let reader = tokio::spawn(async move { source.read(work, out).await });
     let mut outcome = writer.write(deliveries).await;
-    // The receiver is gone by now, which ends the reader if it is still at work.
+    // The receiver is gone by now, which ends the reader if it is still at work; after an error
+    // what the writer still holds may be the very room that the reader waits for.
+    if outcome.is_err() {
+        reader.abort();
+    }
     let read = reader.await;
     if outcome.is_ok() {
         outcome = match read {

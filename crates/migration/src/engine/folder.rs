@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::claims::Loose;
 use super::plan::FolderPlan;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{FolderId, FolderRecord, ItemRecord, Journal, Record};
@@ -19,6 +20,8 @@ pub(super) struct FolderRun {
     pub(super) target: TargetFolder,
     /// Messages at the target that may be those that a lost acknowledgement left there.
     pub(super) pool: Pool,
+    /// Items that took what may be another's.
+    pub(super) loose: Vec<Loose>,
     /// Highest UID at the target that this run knows of.
     pub(super) seen_through: Uid,
     /// Items that are absent from the target.
@@ -97,6 +100,7 @@ pub(super) async fn open(
         id,
         target: at_target,
         pool: Pool::default(),
+        loose: Vec::new(),
         seen_through: floor,
         absent: 0,
         ended: false,
@@ -133,11 +137,11 @@ impl FolderRun {
         for held in target.read_above(&self.target.name, above).await? {
             self.seen_through = self.seen_through.max(held.uid);
             if !journalled.contains(&held.uid) {
-                self.pool.add(held.hash, held.uid, held.date);
+                self.pool.add(held);
             }
         }
         let numbered = unnumbered.into_iter().filter_map(|item| {
-            let target_uid = self.pool.claim(item.hash, item.date)?;
+            let target_uid = self.pool.claim(item.hash, item.date, &item.flags)?.uid;
             let item = ItemRecord { target_uid, ..item };
             Some(Record::Item(self.id, item))
         });
@@ -155,9 +159,14 @@ impl FolderRun {
     ) -> Result<(), MigrationError> {
         let mut found = Vec::new();
         let mut numbers = HashMap::new();
-        for item in carried {
-            match self.pool.claim(item.hash, item.date) {
-                Some(target_uid) => {
+        // Of exact duplicates, those whose date is there go first.
+        let (own, others): (Vec<_>, Vec<_>) = carried
+            .into_iter()
+            .partition(|item| self.pool.holds(item.hash, item.date));
+        for item in own.into_iter().chain(others) {
+            match self.pool.claim(item.hash, item.date, &item.flags) {
+                Some(claimed) => {
+                    let target_uid = claimed.uid;
                     numbers.insert(item.source_uid, target_uid);
                     let item = ItemRecord {
                         target_uid,

@@ -2,6 +2,7 @@
 
 mod account;
 mod bounded;
+mod claims;
 mod collections;
 mod folder;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod prove;
 mod recover;
 mod refused;
 mod renamed;
+mod unsynced;
 mod verifier;
 mod writer;
 

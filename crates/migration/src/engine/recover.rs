@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::folder::OpenError;
 use super::writer::Writer;
 use crate::error::{EndpointError, MigrationError};
+use crate::matcher::Pool;
 use crate::target::{Target, TargetFolder};
 
 /// Pause between two looks at a folder that an earlier session may still be writing.
@@ -54,9 +55,7 @@ impl Writer<'_> {
             let folder = batch.folder;
             let mut left = Vec::new();
             for item in batch.items {
-                if !self.claim(folder, &item)? {
-                    left.push(item);
-                }
+                left.extend(self.claim(folder, item)?);
             }
             batch.items = left;
             if batch.items.is_empty() {
@@ -82,20 +81,61 @@ impl Writer<'_> {
         if !transient || self.failures > self.options.backoff.tries {
             return Err(self.target_error(error));
         }
+        if self.may_forget() {
+            return Err(self.unsettled(error));
+        }
         tracing::warn!(%error, failures = self.failures, "target_reconnect");
         tokio::time::sleep(self.options.backoff.pause(self.failures - 1)).await;
         self.target
             .reconnect()
             .await
             .map_err(|error| self.target_error(error))?;
+        if self.target.forgetful() {
+            self.connection = self.target.connection();
+            self.caution.mend_flags = true;
+            self.find_again().await?;
+        }
         self.look_again(folder).await
     }
 
-    async fn look_again(&mut self, folder: usize) -> Result<(), MigrationError> {
+    /// Whether something was taken for done that the target may have forgotten since.
+    fn may_forget(&self) -> bool {
+        let took = self.folders.iter().any(|run| !run.loose.is_empty());
+        !self.unsynced.is_empty() || took && self.target.forgetful()
+    }
+
+    /// What was found before may be gone by now: it is read back anew.
+    async fn find_again(&mut self) -> Result<(), MigrationError> {
+        for folder in 0..self.folders.len() {
+            let run = &mut self.folders[folder];
+            if run.pool.is_empty() {
+                continue;
+            }
+            run.pool = Pool::default();
+            let state = self.journal.state().by_id(run.id);
+            run.seen_through = state.map_or(0, |state| state.floor);
+            let name = run.target.name.clone();
+            let state = self.target.state(&name).await;
+            let state = state.map_err(|error| self.target_error(error))?;
+            self.read_back(folder, state).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads back what appeared in a folder since it was last looked at.
+    pub(super) async fn look_again(&mut self, folder: usize) -> Result<(), MigrationError> {
         let name = self.folders[folder].target.name.clone();
         let state = settle(self.target, &name)
             .await
             .map_err(|error| self.target_error(error))?;
+        self.read_back(folder, state).await
+    }
+
+    async fn read_back(
+        &mut self,
+        folder: usize,
+        state: TargetFolder,
+    ) -> Result<(), MigrationError> {
         let run = &mut self.folders[folder];
         run.target = state;
         let above = run.seen_through;

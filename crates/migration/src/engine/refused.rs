@@ -1,6 +1,6 @@
 //! What the target refuses: each item alone, then told with its reason.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::writer::{Batch, FULL_AFTER, Writer};
 use crate::error::MigrationError;
@@ -16,6 +16,7 @@ impl Writer<'_> {
         while !self.in_flight.is_empty() {
             self.acknowledge().await?;
         }
+        self.look_for_refused().await?;
         while let Some(batch) = self.refused.pop() {
             for item in batch.items {
                 self.write_alone(batch.folder, item).await?;
@@ -24,7 +25,27 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// A store that lost its index in a crash refuses the name of a message whose file outlived
+    /// it, and takes that file in: it may be the very message.
+    async fn look_for_refused(&mut self) -> Result<(), MigrationError> {
+        if !self.target.forgetful() {
+            return Ok(());
+        }
+        let folders: BTreeSet<usize> = self.refused.iter().map(|batch| batch.folder).collect();
+        for folder in folders {
+            self.look_again(folder).await?;
+        }
+        Ok(())
+    }
+
     async fn write_alone(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
+        let mut item = item;
+        if self.target.forgetful() {
+            let Some(left) = self.claim(folder, item)? else {
+                return Ok(());
+            };
+            item = left;
+        }
         if self.full >= FULL_AFTER {
             self.item_absent(
                 folder,
@@ -35,7 +56,11 @@ impl Writer<'_> {
             return Ok(());
         }
         let mut breaks = 0;
+        let mut looked = false;
         loop {
+            if self.caution.step_by_step {
+                self.settle_groups().await?;
+            }
             let name = self.folders[folder].target.name.clone();
             let answer = match self.target.submit(&name, std::slice::from_ref(&item)).await {
                 Ok(()) => self.target.acknowledge().await,
@@ -56,6 +81,14 @@ impl Writer<'_> {
                         self.create_again(folder).await?;
                         continue;
                     }
+                    if self.target.forgetful() && !std::mem::replace(&mut looked, true) {
+                        self.look_again(folder).await?;
+                        let Some(left) = self.claim(folder, item)? else {
+                            return Ok(());
+                        };
+                        item = left;
+                        continue;
+                    }
                     let reason = refusal(&code, &said);
                     self.full = if reason == Reason::OverQuota {
                         self.full + 1
@@ -69,9 +102,10 @@ impl Writer<'_> {
                     breaks += 1;
                     let said = error.to_string();
                     self.reconnect(error, folder).await?;
-                    if self.claim(folder, &item)? {
+                    let Some(left) = self.claim(folder, item)? else {
                         return Ok(());
-                    }
+                    };
+                    item = left;
                     if breaks >= 3 {
                         self.item_absent(folder, &item, Reason::TargetBreaks, &said);
                         self.failures = 0;

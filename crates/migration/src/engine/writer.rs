@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::folder::FolderRun;
 use super::options::Options;
+use super::unsynced::{Unsynced, Waiting};
 use super::verifier::verify_job;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{ItemRecord, Journal, Record};
 use crate::model::Uid;
-use crate::progress::{Event, Progress};
+use crate::progress::Progress;
 use crate::proof::{Exception, Reason};
 use crate::source::{Delivery, Item, MissingReason};
 use crate::target::{Ack, Target};
@@ -41,6 +42,30 @@ pub(super) struct Batch {
     pub(super) items: Vec<Item>,
 }
 
+impl Batch {
+    /// Nothing but the question whether the connection still stands.
+    pub(super) fn question() -> Self {
+        Self {
+            folder: 0,
+            items: Vec::new(),
+        }
+    }
+
+    fn is_question(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// How cautious an attempt is with a forgetful target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Caution {
+    /// Nothing is sent before what was acknowledged is on disk: what breaks a connection again
+    /// and again is then found alone.
+    pub(super) step_by_step: bool,
+    /// A crash may have taken flags from what was written before.
+    pub(super) mend_flags: bool,
+}
+
 /// Writes one account.
 pub(super) struct Writer<'a> {
     pub(super) account: usize,
@@ -57,6 +82,10 @@ pub(super) struct Writer<'a> {
     pub(super) in_flight: VecDeque<Batch>,
     pub(super) refused: Vec<Batch>,
     pub(super) failures: u32,
+    pub(super) unsynced: Unsynced,
+    pub(super) caution: Caution,
+    /// The target's connection over which all was done and seen that the journal does not know.
+    pub(super) connection: u64,
     collecting: Option<Batch>,
     collected: u64,
     pub(super) full: u32,
@@ -74,6 +103,8 @@ pub(super) struct Parts<'a> {
     pub(super) exceptions: &'a mut Vec<Exception>,
     pub(super) finished: &'a mpsc::UnboundedSender<verify::Job>,
     pub(super) stop: &'a CancellationToken,
+    pub(super) caution: Caution,
+    pub(super) connection: u64,
 }
 
 impl<'a> Writer<'a> {
@@ -89,6 +120,8 @@ impl<'a> Writer<'a> {
             exceptions,
             finished,
             stop,
+            caution,
+            connection,
         } = parts;
         Self {
             account,
@@ -105,6 +138,9 @@ impl<'a> Writer<'a> {
             in_flight: VecDeque::new(),
             refused: Vec::new(),
             failures: 0,
+            unsynced: Unsynced::default(),
+            caution,
+            connection,
             collecting: None,
             collected: 0,
             full: 0,
@@ -117,8 +153,10 @@ impl<'a> Writer<'a> {
         mut deliveries: mpsc::Receiver<Delivery>,
     ) -> Result<(), MigrationError> {
         while self.full < FULL_AFTER {
-            let busy =
-                self.collecting.is_some() || !self.in_flight.is_empty() || !self.refused.is_empty();
+            let busy = self.collecting.is_some()
+                || !self.in_flight.is_empty()
+                || !self.refused.is_empty()
+                || !self.unsynced.is_empty();
             let next = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
@@ -129,6 +167,7 @@ impl<'a> Writer<'a> {
                 Next::Idle => self.advance().await?,
                 Next::End => break,
             }
+            self.move_groups().await?;
         }
         self.flush().await?;
         self.drain().await
@@ -162,7 +201,7 @@ impl<'a> Writer<'a> {
             Delivery::FolderEnd(folder) => {
                 self.flush().await?;
                 self.folders[folder].ended = true;
-                if !self.in_flight.iter().any(|batch| batch.folder == folder) {
+                if !self.is_in_flight(folder) {
                     self.settle_refused().await?;
                     self.complete(folder)?;
                 }
@@ -172,9 +211,9 @@ impl<'a> Writer<'a> {
     }
 
     async fn take_item(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
-        if self.claim(folder, &item)? {
+        let Some(item) = self.claim(folder, item)? else {
             return Ok(());
-        }
+        };
         let limit = self.target.batch_limit();
         let size = item.payload.size;
         let other = self
@@ -196,22 +235,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Journals an item without writing it when the target holds it already.
-    pub(super) fn claim(&mut self, folder: usize, item: &Item) -> Result<bool, MigrationError> {
-        let run = &mut self.folders[folder];
-        let Some(target_uid) = run.pool.claim(item.payload.hash, item.date) else {
-            return Ok(false);
-        };
-        let record = record(item, target_uid, false, false);
-        self.journal.append(vec![Record::Item(run.id, record)])?;
-        self.counts.matched += 1;
-        let bytes = item.payload.size;
-        self.progress.event(Event::Copied {
-            account: self.account,
-            messages: 1,
-            bytes,
-        });
-        Ok(true)
+    fn is_in_flight(&self, folder: usize) -> bool {
+        let mut batches = self.in_flight.iter();
+        batches.any(|batch| batch.folder == folder && !batch.is_question())
     }
 
     /// Sends what was collected.
@@ -220,8 +246,17 @@ impl<'a> Writer<'a> {
             return Ok(());
         };
         self.collected = 0;
-        while self.in_flight.len() >= self.target.window().max(1) {
+        let step_by_step = self.caution.step_by_step && self.target.forgetful();
+        let window = if step_by_step {
+            1
+        } else {
+            self.target.window().max(1)
+        };
+        while self.in_flight.len() >= window {
             self.acknowledge().await?;
+        }
+        if step_by_step {
+            self.settle_groups().await?;
         }
         self.submit(batch).await
     }
@@ -258,6 +293,7 @@ impl<'a> Writer<'a> {
                 self.complete(folder)?;
             }
         }
+        self.settle_groups().await?;
         self.journal.sync()
     }
 
@@ -273,12 +309,15 @@ impl<'a> Writer<'a> {
         let Some(batch) = self.in_flight.pop_front() else {
             return Ok(());
         };
+        if batch.is_question() {
+            return self.commit();
+        }
         self.failures = 0;
         match ack {
             Ack::Stored(uids) => {
                 let folder = batch.folder;
                 self.stored(&batch, uids.as_deref())?;
-                let others = self.in_flight.iter().any(|batch| batch.folder == folder);
+                let others = self.is_in_flight(folder);
                 if self.folders[folder].ended && !others && self.refused.is_empty() {
                     self.complete(folder)?;
                 }
@@ -297,7 +336,7 @@ impl<'a> Writer<'a> {
         uids: Option<&[Uid]>,
     ) -> Result<(), MigrationError> {
         let run = &mut self.folders[batch.folder];
-        let floor = run.pool.is_empty() && uids.is_some();
+        let floor = run.pool.is_empty() && run.loose.is_empty() && uids.is_some();
         let mut bytes = 0;
         let mut records = Vec::with_capacity(batch.items.len());
         for (place, item) in batch.items.iter().enumerate() {
@@ -306,25 +345,26 @@ impl<'a> Writer<'a> {
             bytes += item.payload.size;
             records.push(Record::Item(run.id, record(item, uid, true, floor)));
         }
-        self.journal.append(records)?;
-        let messages = batch.items.len() as u64;
-        self.counts.written += messages;
-        self.counts.written_bytes += bytes;
         self.full = 0;
-        self.progress.event(Event::Copied {
-            account: self.account,
-            messages,
+        self.keep(Waiting::Messages {
+            folder: batch.folder,
+            records,
             bytes,
-        });
-        Ok(())
+            written: true,
+        })
+    }
+
+    fn complete(&mut self, folder: usize) -> Result<(), MigrationError> {
+        if !std::mem::take(&mut self.folders[folder].ended) {
+            return Ok(());
+        }
+        self.settle_claims(folder)?;
+        self.keep(Waiting::Ended(folder))
     }
 
     /// Marks a folder whose every message was handled, and lets it be read back.
-    fn complete(&mut self, folder: usize) -> Result<(), MigrationError> {
-        let run = &mut self.folders[folder];
-        if !std::mem::take(&mut run.ended) {
-            return Ok(());
-        }
+    pub(super) fn conclude_folder(&mut self, folder: usize) -> Result<(), MigrationError> {
+        let run = &self.folders[folder];
         if run.absent == 0 {
             let record = Record::Complete(run.id, run.source.watermark, run.seen_through);
             self.journal.append(vec![record])?;
@@ -368,7 +408,7 @@ async fn next_delivery(deliveries: &mut mpsc::Receiver<Delivery>, busy: bool) ->
     received.map_or(Next::End, Next::Delivery)
 }
 
-fn record(item: &Item, target_uid: Uid, written: bool, floor: bool) -> ItemRecord {
+pub(super) fn record(item: &Item, target_uid: Uid, written: bool, floor: bool) -> ItemRecord {
     ItemRecord {
         source_uid: item.uid,
         target_uid,

@@ -114,7 +114,8 @@ pub trait Target: Send {
         uids: &'a [Uid],
     ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>>;
 
-    /// Sends a batch for one folder without waiting for its answer.
+    /// Sends a batch for one folder without waiting for its answer. An empty one only asks whether
+    /// the connection still stands.
     fn submit<'a>(
         &'a mut self,
         name: &'a str,
@@ -139,6 +140,25 @@ pub trait Target: Send {
 
     /// Opens the connection anew; batches in flight are forgotten.
     fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>>;
+
+    /// Whether what it acknowledges may be lost with its machine until a barrier has passed; known
+    /// once it was reached.
+    fn forgetful(&self) -> bool {
+        false
+    }
+
+    /// Counts the connections that were opened: two acknowledgements with the same number came
+    /// over one connection.
+    fn connection(&self) -> u64 {
+        0
+    }
+
+    /// Asks the target to put on disk what it acknowledged so far; batches may go on meanwhile.
+    /// One that passed holds for what was acknowledged over a connection that still stands after
+    /// it: a server that was started anew in between may have forgotten it before.
+    fn barrier(&self) -> BoxFuture<'static, Result<(), EndpointError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Brings what summarises the target up to date, at the end of every run.
     fn finish(&mut self) -> BoxFuture<'_, Result<(), EndpointError>> {

@@ -43,7 +43,8 @@ pub(crate) async fn open(
     }
 }
 
-async fn open_once(
+/// Opens a connection, without trying again.
+pub(crate) async fn open_once(
     endpoint: &Endpoint,
     timeouts: Timeouts,
     gate: &Arc<Gate>,

@@ -42,6 +42,17 @@ impl ImapTarget {
         });
         Ok(())
     }
+
+    /// Asks whether the connection stands; the answer is read in its turn.
+    pub(super) async fn send_noop(&mut self) -> Result<(), ImapError> {
+        let tag = self.session().await?.send("NOOP").await?;
+        self.in_flight.push_back(Flight {
+            tag,
+            count: 0,
+            early: None,
+        });
+        Ok(())
+    }
 }
 
 fn item_head(item: &Item, plus: bool) -> String {

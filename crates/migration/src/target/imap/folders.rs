@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::{TargetFolder, WantedFolder};
 use super::names::{choose_names, tamed};
-use crate::imap::{ImapError, Session, Status, StatusItem, Untagged, quote, said};
+use crate::imap::{Completion, ImapError, Session, Status, StatusItem, Untagged, quote, said};
 use crate::source::imap::{Listing, list, pipeline};
 
 const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
@@ -32,6 +32,17 @@ pub(super) async fn prepare(
     }
     if again {
         refusals.extend(make(session, &mut listing, wanted, &names).await?);
+    }
+    for name in &names {
+        // It is there, and its state is not: an index that a crash broke is mended by whoever
+        // opens the folder.
+        let exists = || listing.folders.iter().any(|folder| folder.name == *name);
+        if !listing.states.contains_key(name) && exists() {
+            open_once(session, name).await?;
+            if let Some(state) = status(session, name).await?.0 {
+                listing.states.insert(name.clone(), state);
+            }
+        }
     }
     let answer = |name: &String| match listing.states.get(name) {
         Some(state) => Ok(target_folder(name, state)),
@@ -104,13 +115,37 @@ fn target_folder(name: &str, state: &StatusItem) -> TargetFolder {
 
 /// A folder's present state.
 pub(super) async fn state(session: &mut Session, name: &str) -> Result<TargetFolder, ImapError> {
+    let (mut found, mut done) = status(session, name).await?;
+    if found.is_none() {
+        open_once(session, name).await?;
+        (found, done) = status(session, name).await?;
+    }
+    let found = found.ok_or_else(|| session.refused("STATUS", &done))?;
+    Ok(target_folder(name, &found))
+}
+
+async fn status(
+    session: &mut Session,
+    name: &str,
+) -> Result<(Option<StatusItem>, Completion), ImapError> {
     let mut found = None;
     let done = session
         .run(&format!("STATUS {} {ITEMS}", quote(name)), |untagged| {
             if let Untagged::MailboxStatus(state) = untagged {
-                found = Some(target_folder(name, &state));
+                found = Some(state);
             }
         })
         .await?;
-    found.ok_or_else(|| session.refused("STATUS", &done))
+    Ok((found, done))
+}
+
+/// Opens a folder for reading and leaves it; CLOSE expunges nothing after EXAMINE.
+async fn open_once(session: &mut Session, name: &str) -> Result<(), ImapError> {
+    let opened = session
+        .run(&format!("EXAMINE {}", quote(name)), |_| {})
+        .await?;
+    if opened.status == Status::Ok {
+        session.run("CLOSE", |_| {}).await?;
+    }
+    Ok(())
 }

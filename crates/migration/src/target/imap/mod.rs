@@ -1,6 +1,7 @@
 //! An IMAP target.
 
 mod append;
+mod door;
 mod folders;
 mod names;
 
@@ -54,6 +55,10 @@ pub struct ImapTarget {
     backoff: Backoff,
     gate: Arc<Gate>,
     session: Option<Session>,
+    /// Connections opened so far.
+    connections: u64,
+    /// Whether the last one was our own store's door.
+    door: bool,
     in_flight: VecDeque<Flight>,
     /// Names, in lower case, of folders that other parts of the source were copied to.
     reserved: HashSet<String>,
@@ -75,6 +80,8 @@ impl ImapTarget {
             backoff,
             gate: Gate::new(Limits::default()),
             session: None,
+            connections: 0,
+            door: false,
             in_flight: VecDeque::new(),
             reserved: HashSet::new(),
         }
@@ -83,8 +90,10 @@ impl ImapTarget {
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
         if self.session.is_none() {
             self.in_flight.clear();
-            self.session =
-                Some(open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?);
+            let session = open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?;
+            self.connections += 1;
+            self.door = session.capabilities().has(door::CAPABILITY);
+            self.session = Some(session);
         }
         self.session.as_mut().ok_or_else(|| ImapError::Closed {
             address: self.endpoint.url.clone(),
@@ -305,9 +314,12 @@ impl Target for ImapTarget {
         batch: &'a [Item],
     ) -> BoxFuture<'a, Result<(), EndpointError>> {
         async move {
-            self.send_batch(name, batch)
-                .await
-                .map_err(EndpointError::from)
+            let sent = if batch.is_empty() {
+                self.send_noop().await
+            } else {
+                self.send_batch(name, batch).await
+            };
+            sent.map_err(EndpointError::from)
         }
         .boxed()
     }
@@ -345,6 +357,23 @@ impl Target for ImapTarget {
             self.session = None;
             self.session().await?;
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn forgetful(&self) -> bool {
+        self.door
+    }
+
+    fn connection(&self) -> u64 {
+        self.connections
+    }
+
+    fn barrier(&self) -> BoxFuture<'static, Result<(), EndpointError>> {
+        let (endpoint, timeouts) = (self.endpoint.clone(), self.timeouts);
+        async move {
+            let passed = door::barrier(&endpoint, timeouts).await;
+            passed.map_err(EndpointError::from)
         }
         .boxed()
     }

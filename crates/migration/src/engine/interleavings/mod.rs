@@ -1,237 +1,39 @@
 //! Random interleavings of kills, lost journal tails and both users' doings against a model:
 //! nothing lost, nothing doubled, and what the target's user did stays.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+mod mortal;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use proptest::prelude::*;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::mortal::{Loss, Mailbox, Mortal, bytes, set};
 use super::account::flag_changes;
 use super::folder;
 use super::options::Options;
 use super::plan::plan;
-use super::writer::{Parts, Writer};
-use crate::error::EndpointError;
+use super::unsynced;
+use super::writer::{Caution, Parts, Writer};
 use crate::journal::{Journal, Record, Watermark};
-use crate::matcher::Held;
-use crate::model::{FlagSet, FolderPath, MessageHash, Uid};
+use crate::model::{FolderPath, Uid};
 use crate::payload::Payload;
 use crate::progress::Silent;
 use crate::source::{Delivery, Entries, Entry, Item, SourceFolder};
-use crate::target::{Ack, FlagChange, Target, TargetFolder, WantedFolder};
-
-/// One folder of a server: by UID a message's content and flags.
-#[derive(Clone, Debug)]
-struct Mailbox {
-    validity: u32,
-    next: Uid,
-    mail: BTreeMap<Uid, (u32, BTreeSet<&'static str>)>,
-}
-
-impl Mailbox {
-    fn new() -> Self {
-        Self {
-            validity: 1,
-            next: 1,
-            mail: BTreeMap::new(),
-        }
-    }
-
-    fn put(&mut self, content: u32, flags: BTreeSet<&'static str>) -> Uid {
-        let uid = self.next;
-        self.mail.insert(uid, (content, flags));
-        self.next += 1;
-        uid
-    }
-
-    fn renumber(&mut self) {
-        let mail = std::mem::take(&mut self.mail);
-        self.validity += 1;
-        self.next = 1;
-        for (content, flags) in mail.into_values() {
-            self.put(content, flags);
-        }
-    }
-
-    fn nth(&self, index: usize) -> Option<Uid> {
-        self.mail
-            .keys()
-            .copied()
-            .nth(index % self.mail.len().max(1))
-    }
-}
-
-fn known(flags: &FlagSet) -> BTreeSet<&'static str> {
-    ["Src", "Mine"]
-        .into_iter()
-        .filter(|flag| flags.contains(flag))
-        .collect()
-}
-
-fn set(flags: &BTreeSet<&'static str>) -> FlagSet {
-    FlagSet::new(flags.iter().copied())
-}
-
-fn bytes(content: u32) -> Vec<u8> {
-    format!("Subject: {content}\r\n\r\n").into_bytes()
-}
-
-/// A target that dies for good after so many steps.
-struct Mortal {
-    server: Arc<Mutex<Mailbox>>,
-    steps: u32,
-    stores_when_dying: bool,
-    tells_uids: bool,
-    waiting: VecDeque<Vec<Uid>>,
-}
-
-impl Mortal {
-    fn step(&mut self) -> Result<(), EndpointError> {
-        self.steps = self.steps.saturating_sub(1);
-        if self.steps == 0 {
-            let source = std::io::Error::other("killed");
-            return Err(EndpointError::Io {
-                path: "kill".into(),
-                source,
-            });
-        }
-        Ok(())
-    }
-
-    fn now(&self) -> TargetFolder {
-        let server = self.server.lock().expect("lock");
-        TargetFolder {
-            name: "A".into(),
-            validity: server.validity,
-            uid_next: server.next,
-            messages: u32::try_from(server.mail.len()).expect("few"),
-        }
-    }
-
-    fn held(&self, wanted: impl Fn(Uid) -> bool) -> Vec<Held> {
-        let server = self.server.lock().expect("lock");
-        let mail = server.mail.iter().filter(|(uid, _)| wanted(**uid));
-        mail.map(|(uid, (content, flags))| Held {
-            uid: *uid,
-            hash: MessageHash::of(&bytes(*content)),
-            size: bytes(*content).len() as u64,
-            flags: set(flags),
-            date: None,
-        })
-        .collect()
-    }
-
-    fn store(&mut self, batch: &[Item]) {
-        let mut server = self.server.lock().expect("lock");
-        let uids = batch.iter().map(|item| {
-            let content = item.payload.memory().expect("small").to_vec();
-            let text = String::from_utf8(content).expect("text");
-            let content = text
-                .trim_start_matches("Subject: ")
-                .trim_end()
-                .parse()
-                .expect("number");
-            server.put(content, known(&item.flags))
-        });
-        let uids = uids.collect();
-        self.waiting.push_back(uids);
-    }
-}
-
-impl Target for Mortal {
-    fn prepare<'a>(
-        &'a mut self,
-        _: &'a [WantedFolder],
-    ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>> {
-        async move { self.step().map(|()| vec![Ok(self.now())]) }.boxed()
-    }
-
-    fn state<'a>(&'a mut self, _: &'a str) -> BoxFuture<'a, Result<TargetFolder, EndpointError>> {
-        async move { self.step().map(|()| self.now()) }.boxed()
-    }
-
-    fn read_above<'a>(
-        &'a mut self,
-        _: &'a str,
-        above: Uid,
-    ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>> {
-        async move { self.step().map(|()| self.held(|uid| uid > above)) }.boxed()
-    }
-
-    fn read_these<'a>(
-        &'a mut self,
-        _: &'a str,
-        uids: &'a [Uid],
-    ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>> {
-        async move { self.step().map(|()| self.held(|uid| uids.contains(&uid))) }.boxed()
-    }
-
-    fn submit<'a>(
-        &'a mut self,
-        _: &'a str,
-        batch: &'a [Item],
-    ) -> BoxFuture<'a, Result<(), EndpointError>> {
-        async move {
-            let died = self.step();
-            if died.is_ok() || self.stores_when_dying {
-                self.store(batch);
-            }
-            died
-        }
-        .boxed()
-    }
-
-    fn acknowledge(&mut self) -> BoxFuture<'_, Result<Ack, EndpointError>> {
-        async move {
-            self.step()?;
-            let uids = self.waiting.pop_front().unwrap_or_default();
-            Ok(Ack::Stored(self.tells_uids.then_some(uids)))
-        }
-        .boxed()
-    }
-
-    fn window(&self) -> usize {
-        2
-    }
-
-    fn batch_limit(&self) -> usize {
-        3
-    }
-
-    fn change_flags<'a>(
-        &'a mut self,
-        _: &'a str,
-        changes: &'a [FlagChange],
-    ) -> BoxFuture<'a, Result<(), EndpointError>> {
-        async move {
-            for change in changes {
-                self.step()?;
-                let mut server = self.server.lock().expect("lock");
-                if let Some((_, flags)) = server.mail.get_mut(&change.uid) {
-                    flags.extend(known(&change.add));
-                    flags.retain(|flag| !change.remove.contains(flag));
-                }
-            }
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>> {
-        async move { self.step() }.boxed()
-    }
-}
+use crate::target::Target;
 
 /// What may happen between two steps.
 #[derive(Clone, Debug)]
 enum Doing {
     /// A pass that dies after so many steps of the target.
     Pass(u32, bool),
+    /// A pass during which the target's power fails.
+    PowerFails(u32, u32),
+    /// The power fails between two passes.
+    PowerFailed(u32),
     /// New mail at the source; some of it byte for byte the same as other mail.
     Arrive(bool),
     SourceExpunge(usize),
@@ -250,6 +52,8 @@ fn doing() -> impl Strategy<Value = Doing> {
     prop_oneof![
         4 => (1u32..14, any::<bool>()).prop_map(|(steps, stores)| Doing::Pass(steps, stores)),
         2 => Just(Doing::Pass(u32::MAX, false)),
+        2 => (1u32..14, any::<u32>()).prop_map(|(step, kept)| Doing::PowerFails(step, kept)),
+        1 => any::<u32>().prop_map(Doing::PowerFailed),
         6 => any::<bool>().prop_map(Doing::Arrive),
         1 => place().prop_map(Doing::SourceExpunge),
         2 => place().prop_map(Doing::SourceFlag),
@@ -269,7 +73,10 @@ const USERS: u32 = 1_000_000;
 struct World {
     source: Mailbox,
     target: Arc<Mutex<Mailbox>>,
+    disk: Option<Arc<Mutex<Mailbox>>>,
     tells_uids: bool,
+    /// A lost journal cannot tell which flags a power loss took.
+    lost_journal: bool,
     arrived: HashMap<u32, u32>,
     users: u32,
     /// Contents that the user deleted when the journal had them: they must not come back.
@@ -282,11 +89,13 @@ struct World {
 }
 
 impl World {
-    fn new(tells_uids: bool) -> Self {
+    fn new(tells_uids: bool, forgetful: bool) -> Self {
         Self {
             source: Mailbox::new(),
             target: Arc::new(Mutex::new(Mailbox::new())),
+            disk: forgetful.then(|| Arc::new(Mutex::new(Mailbox::new()))),
             tells_uids,
+            lost_journal: false,
             arrived: HashMap::new(),
             users: 0,
             gone: BTreeSet::new(),
@@ -318,11 +127,25 @@ impl World {
 
     /// One pass as the engine makes it; an error is the kill.
     async fn pass(&self, state: &Path, steps: u32, stores_when_dying: bool) -> Result<(), String> {
+        self.pass_with(state, steps, stores_when_dying, None).await
+    }
+
+    async fn pass_with(
+        &self,
+        state: &Path,
+        steps: u32,
+        stores_when_dying: bool,
+        power: Option<(u32, Loss)>,
+    ) -> Result<(), String> {
         let mut journal = Journal::open(state).map_err(|error| error.chain())?;
         let folder = self.surveyed();
         let plan = plan(&folder, journal.state());
         let mut target = Mortal {
             server: Arc::clone(&self.target),
+            disk: self.disk.clone(),
+            power,
+            connection: 1,
+            broken: false,
             steps,
             stores_when_dying,
             tells_uids: self.tells_uids,
@@ -331,6 +154,10 @@ impl World {
         let at_target = target.now();
         let opened = folder::open(&mut target, &mut journal, folder, plan, at_target).await;
         let mut run = opened.map_err(|_| "killed".to_owned())?;
+        let caution = Caution {
+            mend_flags: journal.state().interrupted,
+            ..Caution::default()
+        };
         journal
             .append(vec![Record::Opened])
             .map_err(|error| error.chain())?;
@@ -340,6 +167,10 @@ impl World {
             .change_flags("A", &changes)
             .await
             .map_err(|error| error.to_string())?;
+        if !changes.is_empty() {
+            let passed = unsynced::barrier(&mut target, 1).await;
+            passed.map_err(|error| error.to_string())?;
+        }
         let carried = work
             .into_iter()
             .map(|one| Record::Flags(run.id, one.source_uid, one.now));
@@ -380,6 +211,8 @@ impl World {
             exceptions: &mut exceptions,
             finished: &finished,
             stop: &stop,
+            caution,
+            connection: 1,
         };
         let mut writer = Writer::new(parts);
         writer
@@ -408,10 +241,28 @@ impl World {
 
     async fn act(&mut self, doing: Doing, state: &Path) {
         let target = Arc::clone(&self.target);
+        let users = matches!(
+            doing,
+            Doing::UserFlag(_)
+                | Doing::UserClears(_)
+                | Doing::UserExpunge(_)
+                | Doing::UserAppend
+                | Doing::TargetRenumber
+        );
         let pick = |index| target.lock().expect("lock").nth(index);
         match doing {
             Doing::Pass(steps, stores) => {
                 let _ = self.pass(state, steps, stores).await;
+            }
+            Doing::PowerFails(step, kept) => {
+                let power = Some((step, Loss(kept)));
+                let _ = self.pass_with(state, u32::MAX, false, power).await;
+            }
+            Doing::PowerFailed(kept) => {
+                if let Some(disk) = &self.disk {
+                    let mut disk = disk.lock().expect("lock");
+                    Loss(kept).strike(&mut target.lock().expect("lock"), &mut disk);
+                }
             }
             Doing::Arrive(same) => {
                 let content = if same {
@@ -436,19 +287,8 @@ impl World {
                     self.flagged.insert(*content);
                 }
             }
-            Doing::UserFlag(index) | Doing::UserClears(index) => {
-                if let Some(uid) = pick(index) {
-                    let mut server = target.lock().expect("lock");
-                    let (content, flags) = server.mail.get_mut(&uid).expect("picked");
-                    if matches!(doing, Doing::UserFlag(_)) {
-                        flags.insert("Mine");
-                        self.mine.insert(*content);
-                    } else {
-                        flags.remove("Src");
-                        self.cleared.insert(*content);
-                    }
-                }
-            }
+            Doing::UserFlag(index) => self.user_marks(index, state, true),
+            Doing::UserClears(index) => self.user_marks(index, state, false),
             Doing::UserExpunge(index) => {
                 if let Some(uid) = pick(index) {
                     let knew = self.journalled(state, uid);
@@ -480,6 +320,7 @@ impl World {
                 }
                 // What the journal forgot can only be seen as new.
                 self.gone.clear();
+                self.lost_journal = true;
             }
             Doing::SourceRenumber | Doing::TargetRenumber => {
                 if matches!(doing, Doing::SourceRenumber) {
@@ -487,8 +328,44 @@ impl World {
                 } else {
                     target.lock().expect("lock").renumber();
                 }
+                if self.disk.is_some() {
+                    // The journal knows these messages no more: see `user_marks`.
+                    self.flagged.append(&mut self.cleared);
+                }
                 self.gone.clear();
             }
+        }
+        self.sync_after(users);
+    }
+
+    /// The target's user sets a flag of their own, or clears the source's.
+    fn user_marks(&mut self, index: usize, state: &Path, sets: bool) {
+        let Some(uid) = self.target.lock().expect("lock").nth(index) else {
+            return;
+        };
+        let knew = self.journalled(state, uid);
+        let target = Arc::clone(&self.target);
+        let mut server = target.lock().expect("lock");
+        let (content, flags) = server.mail.get_mut(&uid).expect("picked");
+        if sets {
+            flags.insert("Mine");
+            self.mine.insert(*content);
+            return;
+        }
+        flags.remove("Src");
+        // What a crash and a user do to a message that no journal knows looks the same.
+        if knew || self.disk.is_none() {
+            self.cleared.insert(*content);
+        } else {
+            self.flagged.insert(*content);
+        }
+    }
+
+    /// What the target's user does goes through the ordinary door, which syncs.
+    fn sync_after(&self, users: bool) {
+        if let Some(disk) = self.disk.as_ref().filter(|_| users) {
+            let target = self.target.lock().expect("lock");
+            disk.lock().expect("lock").clone_from(&target);
         }
     }
 
@@ -540,6 +417,10 @@ impl World {
                     "the user's change was undone: {content}"
                 );
             }
+            let touched = self.cleared.contains(content) || self.flagged.contains(content);
+            if *content < USERS && !touched && !self.lost_journal {
+                prop_assert!(flags.contains("Src"), "a flag was lost: {content}");
+            }
         }
         Ok(())
     }
@@ -552,6 +433,7 @@ proptest! {
     fn nothing_is_lost_doubled_or_undone(
         doings in proptest::collection::vec(doing(), 1..40),
         tells_uids in any::<bool>(),
+        forgetful in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -560,7 +442,7 @@ proptest! {
             .expect("runtime");
         runtime.block_on(async {
             let directory = tempfile::tempdir().expect("dir");
-            let mut world = World::new(tells_uids);
+            let mut world = World::new(tells_uids, forgetful);
             for doing in doings {
                 world.act(doing, directory.path()).await;
             }
@@ -568,6 +450,10 @@ proptest! {
             prop_assert_eq!(last, Ok(()));
             world.check()?;
             let before = world.target.lock().expect("lock").clone();
+            // What the journal has of a forgetful target lasts.
+            world.act(Doing::PowerFailed(0), directory.path()).await;
+            let kept = world.target.lock().expect("lock").mail.clone();
+            prop_assert_eq!(&before.mail, &kept, "not all was on disk");
             let again = world.pass(directory.path(), u32::MAX, false).await;
             prop_assert_eq!(again, Ok(()));
             let after = world.target.lock().expect("lock").clone();
