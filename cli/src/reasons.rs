@@ -1,129 +1,440 @@
 //! The reasons that the operator gives in conditions, in words for people.
+//!
+//! The operator writes its messages in English, as Kubernetes does. Each [`Reason`] has its own
+//! words here, in both languages; what a message adds (fields, instants, a technical cause) is told
+//! beside them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use melouvert_api::Reason;
 
-use crate::text::Text;
+use crate::text::{self, Lang, Text, text};
 
-/// French words for each reason; the operator's own messages are in English.
-const FRENCH: [(&str, &str); 34] = [
-    ("AccountsMissing", "le Secret des comptes manque"),
-    (
-        "ApiServerRefused",
-        "le serveur Kubernetes a refusé une demande de l'opérateur",
-    ),
-    (
-        "ApplyRefused",
-        "le serveur Kubernetes a refusé un objet de l'espace",
-    ),
-    ("DatabaseRefused", "la base de données a refusé une demande"),
-    ("DatabaseUnreachable", "la base de données ne répond pas"),
-    (
-        "DeletionTooEarly",
-        "suppression demandée avant la fin du préavis : les données sont gardées",
-    ),
-    (
-        "DeliveryRefused",
-        "le serveur refuse encore le message d'essai",
-    ),
-    (
-        "DomainTaken",
-        "un domaine est déjà pris par un autre espace",
-    ),
-    ("Erasing", "effacement des données en cours"),
-    (
-        "GreetingNotSeen",
-        "le serveur IMAP ne répond pas encore avec le certificat attendu",
-    ),
-    ("InvalidPlan", "l'offre est mal définie"),
-    ("InvalidSpec", "un champ est incorrect"),
-    ("KeysNotMade", "clés et certificats en préparation"),
-    (
-        "NotATenant",
-        "cet espace de noms n'est pas celui d'une collectivité",
-    ),
-    (
-        "ObjectLeaving",
-        "un ancien objet est en cours de suppression",
-    ),
-    ("PlanNotFound", "l'offre n'existe pas"),
-    ("PodNotReady", "les serveurs de messagerie démarrent"),
-    ("Chasing", "l'ancien serveur change encore"),
-    ("Complete", "tout est copié : voyez la preuve"),
-    (
-        "CutOver",
-        "basculée : l'espace fait référence, tout y est prouvé",
-    ),
-    ("Failed", "aucun compte n'a pu être copié : voyez la preuve"),
-    ("Partial", "terminée avec des absents : voyez la preuve"),
-    ("Paused", "en pause sur demande"),
-    ("ProofNotSigned", "la preuve n'a pas pu être signée"),
-    ("RollbackExpired", "le délai de retour en arrière est passé"),
-    (
-        "RolledBack",
-        "l'ancien serveur fait de nouveau référence ; rien n'est effacé dans l'espace",
-    ),
-    ("Running", "copie des boîtes en cours"),
-    ("Waiting", "aucune plage horaire n'est ouverte"),
-    ("RegionNotFound", "la région n'existe pas"),
-    ("Serving", "les serveurs répondent et acceptent le courrier"),
-    ("StorageShrinks", "le volume ne peut pas rétrécir"),
-    ("TenantNotReady", "l'espace n'est pas encore prêt"),
-    ("TenantSuspended", "l'espace est suspendu"),
-    ("TenantTerminating", "la fin de l'espace est demandée"),
-];
+/// What a message adds to the words of its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Adds {
+    /// Nothing: the words say it all.
+    Nothing,
+    /// An instant, which these words come before: French, then English.
+    Instant(&'static str, &'static str),
+    /// Fields with what is wrong in each.
+    Fields,
+    /// What was tried and a technical cause.
+    Cause,
+}
+
+/// The words of a reason: French, English, what its message adds.
+type Words = (Reason, &'static str, &'static str, Adds);
 
 /// A condition in a few words.
 pub fn brief(condition: &Condition) -> Text {
-    let en = said(condition);
-    let fr = find(&condition.reason).map_or_else(|| en.clone(), str::to_owned);
-    Text { fr, en }
-}
-
-/// A condition with the operator's own message, which names fields and values.
-pub fn full(condition: &Condition) -> Text {
-    let en = said(condition);
-    let fr = match find(&condition.reason) {
-        Some(words) if !condition.message.is_empty() => format!("{words} ({})", condition.message),
-        Some(words) => words.to_owned(),
-        None => en.clone(),
-    };
-    Text { fr, en }
-}
-
-fn said(condition: &Condition) -> String {
-    if condition.message.is_empty() {
-        condition.reason.clone()
-    } else {
-        condition.message.clone()
+    match find(condition) {
+        Some((_, fr, en, _)) => text!("{fr}", "{en}"),
+        None => Text::verbatim(said(condition)),
     }
 }
 
-fn find(reason: &str) -> Option<&'static str> {
-    FRENCH
-        .iter()
-        .find(|(known, _)| *known == reason)
-        .map(|(_, words)| *words)
+/// A condition with what the operator's own message adds.
+pub fn full(condition: &Condition) -> Text {
+    let Some((_, fr, en, adds)) = find(condition) else {
+        return Text::verbatim(said(condition));
+    };
+    let message = condition.message.as_str();
+    let add = |lang: Lang| match adds {
+        Adds::Nothing => None,
+        _ if message.is_empty() => None,
+        Adds::Instant(before_fr, before_en) => {
+            let at = instant(message)?;
+            let (stop, before) = (lang.pick(" ;", ";"), lang.pick(before_fr, before_en));
+            Some(format!("{stop} {before} {}", text::date(lang, at)))
+        }
+        Adds::Fields => Some(format!(
+            " — {} {} — {} {message}",
+            lang.pick("champ", "field"),
+            fields(message),
+            lang.pick("l'opérateur dit :", "the operator says:"),
+        )),
+        Adds::Cause => Some(format!(" — {} {message}", lang.pick("cause :", "cause:"))),
+    };
+    let in_lang = |words: &str, lang| format!("{words}{}", add(lang).unwrap_or_default());
+    Text {
+        fr: in_lang(fr, Lang::Fr),
+        en: in_lang(en, Lang::En),
+    }
 }
+
+/// What the first of `kinds` that holds says, in full.
+pub fn first_of(conditions: &[Condition], kinds: &[&str]) -> Option<Text> {
+    let holding = |kind: &&str| {
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == **kind && condition.status == "True")
+    };
+    kinds.iter().find_map(holding).map(full)
+}
+
+/// What an unknown reason's condition says: the operator may be newer than this program.
+fn said(condition: &Condition) -> &str {
+    if condition.message.is_empty() {
+        &condition.reason
+    } else {
+        &condition.message
+    }
+}
+
+/// The fields that a message such as `spec.plan: …; spec.region: …` names.
+fn fields(message: &str) -> String {
+    let named = message
+        .split("; ")
+        .filter_map(|part| part.split_once(": "))
+        .map(|(field, _)| field)
+        .filter(|field| field.starts_with("spec.") || field.starts_with("metadata."));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// The first RFC 3339 instant of a message.
+fn instant(message: &str) -> Option<jiff::Timestamp> {
+    message
+        .split([' ', ';', ','])
+        .find_map(|word| word.parse().ok())
+}
+
+fn find(condition: &Condition) -> Option<Words> {
+    let reason = Reason::parse(&condition.reason)?;
+    WORDS.into_iter().find(|(known, ..)| *known == reason)
+}
+
+/// What is the case, then what to do where somebody has to.
+const WORDS: [Words; 39] = [
+    (
+        Reason::InvalidSpec,
+        "un champ est incorrect : corrigez-le",
+        "a field is wrong: correct it",
+        Adds::Fields,
+    ),
+    (
+        Reason::InvalidPlan,
+        "l'offre est mal définie : l'hébergeur doit la corriger",
+        "the plan is ill-defined: the hoster must correct it",
+        Adds::Fields,
+    ),
+    (
+        Reason::PlanNotFound,
+        "l'offre n'existe pas : créez-la ou nommez-en une autre",
+        "the plan does not exist: create it or name another",
+        Adds::Fields,
+    ),
+    (
+        Reason::RegionNotFound,
+        "la région n'existe pas : créez-la ou nommez-en une autre",
+        "the region does not exist: create it or name another",
+        Adds::Fields,
+    ),
+    (
+        Reason::DomainTaken,
+        "un domaine est déjà pris par un autre espace : retirez-le ou demandez à l'hébergeur",
+        "another space has a domain already: remove it or ask the hoster",
+        Adds::Fields,
+    ),
+    (
+        Reason::NamespaceTaken,
+        "l'espace de noms existe et n'est pas à cette collectivité : l'hébergeur doit le retirer ou le rétablir",
+        "the namespace exists and is not this collectivity's: the hoster must remove or restore it",
+        Adds::Fields,
+    ),
+    (
+        Reason::StorageShrinks,
+        "le volume ne peut pas rétrécir : demandez au moins sa taille actuelle",
+        "the volume cannot shrink: ask for its present size at least",
+        Adds::Fields,
+    ),
+    (
+        Reason::AccountsMissing,
+        "la liste des comptes manque ou est incorrecte : corrigez le Secret",
+        "the list of accounts is missing or wrong: correct the Secret",
+        Adds::Fields,
+    ),
+    (
+        Reason::NotATenant,
+        "cet espace de noms n'est pas celui d'une collectivité : créez la migration dans col-<siren>",
+        "this namespace is no collectivity's: create the migration in col-<siren>",
+        Adds::Fields,
+    ),
+    (
+        Reason::TenantNotReady,
+        "l'espace n'est pas encore prêt : attendez qu'il le soit",
+        "the space is not open yet: wait until it is",
+        Adds::Fields,
+    ),
+    (
+        Reason::TenantSuspended,
+        "l'espace est suspendu : reprenez-le d'abord",
+        "the space is suspended: resume it first",
+        Adds::Fields,
+    ),
+    (
+        Reason::TenantTerminating,
+        "la fin de l'espace est demandée : annulez-la d'abord",
+        "the space ends: ask it back first",
+        Adds::Fields,
+    ),
+    (
+        Reason::RollbackExpired,
+        "le délai de retour en arrière est passé : remettez l'étape à Cutover",
+        "the time for a roll-back is over: set the stage back to Cutover",
+        Adds::Fields,
+    ),
+    (
+        Reason::ApiServerRefused,
+        "le serveur Kubernetes a refusé une demande de l'opérateur, qui réessaie",
+        "the Kubernetes server refused a request of the operator, which tries again",
+        Adds::Cause,
+    ),
+    (
+        Reason::ApplyRefused,
+        "le serveur Kubernetes a refusé un objet de l'espace ; l'opérateur réessaie",
+        "the Kubernetes server refused an object of the space; the operator tries again",
+        Adds::Cause,
+    ),
+    (
+        Reason::DatabaseUnreachable,
+        "la base de données ne répond pas ; l'opérateur réessaie",
+        "the database does not answer; the operator tries again",
+        Adds::Cause,
+    ),
+    (
+        Reason::DatabaseRefused,
+        "la base de données a refusé une demande ; l'opérateur réessaie",
+        "the database refused a request; the operator tries again",
+        Adds::Cause,
+    ),
+    (
+        Reason::KeysNotMade,
+        "les clés et certificats n'ont pas pu être préparés ; l'opérateur réessaie",
+        "keys and certificates could not be made; the operator tries again",
+        Adds::Cause,
+    ),
+    (
+        Reason::ObjectLeaving,
+        "un ancien objet est en cours de suppression",
+        "an older object is still being deleted",
+        Adds::Nothing,
+    ),
+    (
+        Reason::PodNotReady,
+        "les serveurs de messagerie démarrent",
+        "the mail servers are starting",
+        Adds::Nothing,
+    ),
+    (
+        Reason::GreetingNotSeen,
+        "le serveur IMAP ne répond pas encore avec le certificat attendu",
+        "the IMAP server does not answer with the expected certificate yet",
+        Adds::Cause,
+    ),
+    (
+        Reason::DeliveryRefused,
+        "le serveur n'accepte pas encore le message d'essai",
+        "the server does not accept the test message yet",
+        Adds::Cause,
+    ),
+    (
+        Reason::ProofNotSigned,
+        "la preuve n'a pas pu être signée ; l'opérateur réessaie",
+        "the proof could not be signed; the operator tries again",
+        Adds::Cause,
+    ),
+    (
+        Reason::Serving,
+        "les serveurs répondent et acceptent le courrier",
+        "the servers answer and accept mail",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Terminating,
+        "l'espace est fermé, ses données sont gardées",
+        "the space is closed, its data are kept",
+        Adds::Instant("effacement possible à partir du", "they may be erased from"),
+    ),
+    (
+        Reason::Erasing,
+        "effacement des données en cours",
+        "the data are being erased",
+        Adds::Nothing,
+    ),
+    (
+        Reason::DeletionTooEarly,
+        "suppression demandée avant la fin du préavis : les données sont gardées",
+        "deletion was asked before the end of the notice: the data are kept",
+        Adds::Instant("effacement possible à partir du", "they may be erased from"),
+    ),
+    (
+        Reason::NoticeRuns,
+        "le préavis de fin court",
+        "the notice runs",
+        Adds::Instant(
+            "effacement possible à partir du",
+            "the data may be erased from",
+        ),
+    ),
+    (
+        Reason::NoticeOver,
+        "le préavis est passé : les données peuvent être effacées",
+        "the notice is over: the data may be erased",
+        Adds::Instant("depuis le", "since"),
+    ),
+    (
+        Reason::NothingToErase,
+        "rien n'a été créé pour cet objet : il peut être supprimé",
+        "nothing was made for this object: it may be deleted",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Waiting,
+        "aucune plage horaire n'est ouverte",
+        "no window is open",
+        Adds::Instant("prochaine :", "the next opens at"),
+    ),
+    (
+        Reason::Paused,
+        "en pause sur demande : melouvert migrate resume",
+        "paused on request: melouvert migrate resume",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Running,
+        "copie des boîtes en cours",
+        "mailboxes are being copied",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Complete,
+        "tout est copié : voyez la preuve",
+        "everything was copied: see the proof",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Partial,
+        "terminée avec des absents : voyez la preuve, puis melouvert migrate retry",
+        "it ended with exceptions: see the proof, then melouvert migrate retry",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Failed,
+        "aucun compte n'a pu être copié : voyez la preuve, puis melouvert migrate retry",
+        "no account could be copied: see the proof, then melouvert migrate retry",
+        Adds::Nothing,
+    ),
+    (
+        Reason::Chasing,
+        "l'ancien serveur change encore : arrêtez ce qui y écrit, puis melouvert migrate cutover --source-frozen",
+        "the source still changes: stop what writes to it, then melouvert migrate cutover --source-frozen",
+        Adds::Nothing,
+    ),
+    (
+        Reason::CutOver,
+        "basculée : l'espace fait référence, tout y est prouvé",
+        "cut over: the space is the reference, everything is proven to be there",
+        Adds::Instant(
+            "retour en arrière possible jusqu'au",
+            "it may be rolled back until",
+        ),
+    ),
+    (
+        Reason::RolledBack,
+        "l'ancien serveur fait de nouveau référence ; rien n'est effacé dans l'espace",
+        "the source is the reference again; nothing was deleted in the space",
+        Adds::Nothing,
+    ),
+];
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
     use super::*;
 
-    #[test]
-    fn an_unknown_reason_keeps_its_message() {
-        let mut condition = Condition {
+    fn condition(reason: &str, message: &str) -> Condition {
+        Condition {
             type_: "Ready".into(),
             status: "False".into(),
-            reason: "PodNotReady".into(),
-            message: "the pod is not ready".into(),
+            reason: reason.into(),
+            message: message.into(),
             observed_generation: None,
             last_transition_time: Time(Timestamp::UNIX_EPOCH),
-        };
-        assert_eq!(brief(&condition).fr, "les serveurs de messagerie démarrent");
-        assert!(full(&condition).fr.ends_with("(the pod is not ready)"));
-        condition.reason = "Other".into();
-        assert_eq!(brief(&condition).fr, "the pod is not ready");
+        }
+    }
+
+    #[test]
+    fn every_reason_of_the_operator_has_its_words_in_both_languages() {
+        let mut told = BTreeSet::new();
+        for reason in Reason::ALL {
+            let text = brief(&condition(reason.as_str(), "the operator's message"));
+            for words in [&text.fr, &text.en] {
+                assert!(told.insert(words.clone()), "{words} is said twice");
+                assert!(
+                    !words.contains(reason.as_str()),
+                    "{words} is no word for people"
+                );
+                assert!(
+                    !words.contains("the operator's message"),
+                    "{reason:?} has no words"
+                );
+            }
+        }
+        assert_eq!(WORDS.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn an_unknown_reason_keeps_its_message() {
+        let newer = condition("Other", "the pod is not ready");
+        assert_eq!(brief(&newer), Text::verbatim("the pod is not ready"));
+        assert_eq!(full(&condition("Other", "")), Text::verbatim("Other"));
+    }
+
+    #[test]
+    fn fields_are_named_in_french() {
+        let message = "spec.plan: plan \"x\" does not exist; create it or name another; \
+                       spec.domains[1]: a.example is listed twice; remove one";
+        let text = full(&condition("PlanNotFound", message));
+        assert!(
+            text.fr.starts_with("l'offre n'existe pas : créez-la ou nommez-en une autre — champ spec.plan, spec.domains[1] — "),
+            "{text:?}"
+        );
+        assert!(
+            text.en.contains("— field spec.plan, spec.domains[1] —"),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn instants_are_dates_of_the_reader() {
+        let message = "no window is open; the next opens at 2026-11-27T19:00:00Z";
+        let text = full(&condition("Waiting", message));
+        assert_eq!(
+            text.fr,
+            "aucune plage horaire n'est ouverte ; prochaine : 27/11/2026 à 19:00 UTC"
+        );
+        assert_eq!(
+            text.en,
+            "no window is open; the next opens at 2026-11-27 19:00 UTC"
+        );
+        let never = full(&condition("Waiting", "no window is open"));
+        assert_eq!(never.fr, "aucune plage horaire n'est ouverte");
+    }
+
+    #[test]
+    fn a_cause_is_told_after_the_words() {
+        let text = full(&condition("DatabaseUnreachable", "connection refused"));
+        assert!(
+            text.fr
+                .ends_with("l'opérateur réessaie — cause : connection refused"),
+            "{text:?}"
+        );
+        assert_eq!(
+            full(&condition("PodNotReady", "the pod starts")).fr,
+            "les serveurs de messagerie démarrent"
+        );
     }
 }

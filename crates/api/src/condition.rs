@@ -3,6 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::Reason;
+
 /// Everything asked for runs and was seen to work.
 pub const READY: &str = "Ready";
 /// Work is under way.
@@ -20,7 +22,7 @@ pub struct Verdict {
     /// Whether it holds.
     pub holds: bool,
     /// A CamelCase word for programs.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// A sentence for people.
     pub message: String,
 }
@@ -46,7 +48,7 @@ pub fn merge(
             Condition {
                 type_: verdict.kind.into(),
                 status: status.into(),
-                reason: verdict.reason.into(),
+                reason: verdict.reason.as_str().into(),
                 message: verdict.message,
                 observed_generation: generation,
                 last_transition_time: since,
@@ -74,7 +76,7 @@ mod tests {
         vec![Verdict {
             kind: READY,
             holds,
-            reason: "Served",
+            reason: Reason::Serving,
             message: message.into(),
         }]
     }

@@ -1,7 +1,7 @@
 //! Custom resources of Melouvert, group `melouvert.fr`, version `v1alpha1`.
 //!
 //! Owns: the shape of [`Region`], [`Plan`], [`Collectivity`] and [`Migration`], their CEL rules
-//! with messages, the names and labels that every component shares.
+//! with messages, the reasons of their conditions, the names and labels that every component shares.
 //! Must not know: how a tenant is rendered, applied or stored.
 
 pub mod collectivity;
@@ -10,12 +10,14 @@ pub mod crds;
 pub mod labels;
 pub mod migration;
 pub mod plan;
+mod reason;
 pub mod region;
 pub mod wire;
 
 pub use collectivity::{Collectivity, CollectivitySpec, CollectivityStatus};
 pub use migration::{Migration, MigrationSpec, MigrationStatus};
 pub use plan::{Plan, PlanSpec};
+pub use reason::Reason;
 pub use region::{Region, RegionSpec};
 
 /// The API group.

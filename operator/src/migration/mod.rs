@@ -22,7 +22,7 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
-use melouvert_api::{Collectivity, Migration, MigrationStatus, Region, labels};
+use melouvert_api::{Collectivity, Migration, MigrationStatus, Reason, Region, labels};
 use melouvert_domain::{NamespaceName, ResourceName};
 use melouvert_store::{StoreError, TenantStore};
 use melouvert_tenant_template::render_migration;
@@ -71,13 +71,13 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
-    fn reason(&self) -> &'static str {
+    fn reason(&self) -> Reason {
         match self {
-            Self::Kube { .. } => "ApiServerRefused",
-            Self::Apply(_) => "ApplyRefused",
-            Self::NoDatabase(_) => "DatabaseUnreachable",
-            Self::Proof(_) => "ProofNotSigned",
-            Self::Database(_) => "DatabaseRefused",
+            Self::Kube { .. } => Reason::ApiServerRefused,
+            Self::Apply(_) => Reason::ApplyRefused,
+            Self::NoDatabase(_) => Reason::DatabaseUnreachable,
+            Self::Proof(_) => Reason::ProofNotSigned,
+            Self::Database(_) => Reason::DatabaseRefused,
         }
     }
 }
@@ -102,7 +102,7 @@ pub async fn reconcile(
         Ok(_) => ctx.backoff.succeeded(&uid),
         Err(error) => {
             let (namespace, name) = (migration.namespace(), migration.name_any());
-            ctx.metrics.failed(NAME, error.reason());
+            ctx.metrics.failed(NAME, error.reason().as_str());
             tracing::warn!(
                 namespace,
                 name,
@@ -276,7 +276,7 @@ fn without_accounts(plan: &Plan, members: &[Member]) -> Option<Refusal> {
             validate::WHOLE => "spec.accountsSecret".to_owned(),
             name => format!("spec.waves[{name}].accountsSecret"),
         };
-        validate::refusal(field, "AccountsMissing", message)
+        validate::refusal(field, Reason::AccountsMissing, message)
     })
 }
 

@@ -6,7 +6,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use melouvert_api::{
-    Migration, MigrationStatus,
+    Migration, MigrationStatus, Reason,
     condition::{READY, RECONCILING, STALLED, Verdict, merge},
     migration::{AccountCounts, MAILBOXES_MAXIMUM, MailboxStatus, MessageCounts, WaveStatus},
 };
@@ -41,7 +41,9 @@ pub fn refused(migration: &Migration, refusals: &[Refusal], now: Timestamp) -> M
         .iter()
         .map(|refusal| format!("{}: {}", refusal.field, refusal.message))
         .collect();
-    let reason = refusals.first().map_or("InvalidSpec", |first| first.reason);
+    let reason = refusals
+        .first()
+        .map_or(Reason::InvalidSpec, |first| first.reason);
     let verdicts = verdicts(reason, [false, false, true], &texts.join("; "));
     // A refused change is not in the journal yet: it is told as observed once accepted.
     let generation = migration.metadata.generation;
@@ -160,28 +162,28 @@ fn sum(all: impl Iterator<Item = MessageCounts>) -> MessageCounts {
 }
 
 /// Reason, `[Ready, Reconciling, Stalled]` and words.
-fn told(whole: Phase, seen: &Seen<'_>, now: Timestamp) -> (&'static str, [bool; 3], String) {
+fn told(whole: Phase, seen: &Seen<'_>, now: Timestamp) -> (Reason, [bool; 3], String) {
     match whole {
         Phase::Waiting => {
             let opens = seen.plan.waves.iter().filter_map(|wave| wave.rules.opens(now)).min();
             let when = opens.map_or_else(String::new, |instant| format!("; the next opens at {instant}"));
-            ("Waiting", [false, true, false], format!("no window is open{when}"))
+            (Reason::Waiting, [false, true, false], format!("no window is open{when}"))
         }
-        Phase::Paused => ("Paused", [false, false, true], "paused on request; set spec.paused to false to go on".into()),
-        Phase::Running => ("Running", [false, true, false], "mailboxes are being copied".into()),
-        Phase::Complete => ("Complete", [true, false, false], "everything was copied; see the proof".into()),
-        Phase::Partial => ("Partial", [false, false, true], "it ended with exceptions, all of them in the proof; raise spec.retry to try them again".into()),
-        Phase::Failed => ("Failed", [false, false, true], "no account could be copied; see the proof, then raise spec.retry".into()),
-        Phase::Chasing => ("Chasing", [false, false, true], "the source still changes; stop what writes to it, then set spec.sourceFrozen, or raise spec.run".into()),
+        Phase::Paused => (Reason::Paused, [false, false, true], "paused on request; set spec.paused to false to go on".into()),
+        Phase::Running => (Reason::Running, [false, true, false], "mailboxes are being copied".into()),
+        Phase::Complete => (Reason::Complete, [true, false, false], "everything was copied; see the proof".into()),
+        Phase::Partial => (Reason::Partial, [false, false, true], "it ended with exceptions, all of them in the proof; raise spec.retry to try them again".into()),
+        Phase::Failed => (Reason::Failed, [false, false, true], "no account could be copied; see the proof, then raise spec.retry".into()),
+        Phase::Chasing => (Reason::Chasing, [false, false, true], "the source still changes; stop what writes to it, then set spec.sourceFrozen, or raise spec.run".into()),
         Phase::CutOver => {
             let until = seen.facts.rollback_until.clone().unwrap_or_default();
-            ("CutOver", [true, false, false], format!("everything is proven to be in the space; it may be rolled back until {until}"))
+            (Reason::CutOver, [true, false, false], format!("everything is proven to be in the space; it may be rolled back until {until}"))
         }
-        Phase::RolledBack => ("RolledBack", [true, false, false], "the source is the reference again; nothing was deleted in the space".into()),
+        Phase::RolledBack => (Reason::RolledBack, [true, false, false], "the source is the reference again; nothing was deleted in the space".into()),
     }
 }
 
-fn verdicts(reason: &'static str, flags: [bool; 3], message: &str) -> Vec<Verdict> {
+fn verdicts(reason: Reason, flags: [bool; 3], message: &str) -> Vec<Verdict> {
     [READY, RECONCILING, STALLED]
         .into_iter()
         .zip(flags)

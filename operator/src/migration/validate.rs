@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use melouvert_api::{
-    Collectivity, Migration, Region, collectivity::LifecycleSchema, migration::StageSchema,
+    Collectivity, Migration, Reason, Region, collectivity::LifecycleSchema, migration::StageSchema,
 };
 use melouvert_domain::NamespaceName;
 use melouvert_tenant_template::{MIGRATION_NAME_MAXIMUM, ValidatedMigration};
@@ -67,17 +67,13 @@ pub struct Refusal {
     /// The field.
     pub field: String,
     /// A CamelCase word for programs.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What is wrong and what to do.
     pub message: String,
 }
 
 /// A refusal of a field.
-pub fn refusal(
-    field: impl Into<String>,
-    reason: &'static str,
-    message: impl Into<String>,
-) -> Refusal {
+pub fn refusal(field: impl Into<String>, reason: Reason, message: impl Into<String>) -> Refusal {
     Refusal {
         field: field.into(),
         reason,
@@ -101,7 +97,7 @@ pub fn validate(
         let message = format!(
             "expected at most {MIGRATION_NAME_MAXIMUM} lower-case letters, digits or hyphens"
         );
-        refusals.push(refusal("metadata.name", "InvalidSpec", message));
+        refusals.push(refusal("metadata.name", Reason::InvalidSpec, message));
     }
     refusals.extend(tenant(references));
     refusals.extend(source(migration));
@@ -114,7 +110,7 @@ pub fn validate(
         if refusals.is_empty() {
             refusals.push(refusal(
                 "metadata.namespace",
-                "TenantNotReady",
+                Reason::TenantNotReady,
                 "the region of this space does not exist",
             ));
         }
@@ -154,7 +150,7 @@ fn rollback(migration: &Migration, now: Timestamp) -> Option<Refusal> {
     let over = until.parse::<Timestamp>().is_ok_and(|until| until < now);
     (asked && !done && over).then(|| {
         let message = format!("it could be rolled back until {until}; set spec.stage to Cutover");
-        refusal("spec.stage", "RollbackExpired", message)
+        refusal("spec.stage", Reason::RollbackExpired, message)
     })
 }
 
@@ -168,7 +164,7 @@ fn tenant(references: &References) -> Option<Refusal> {
     let Some(tenant) = &references.tenant else {
         return Some(refusal(
             field,
-            "NotATenant",
+            Reason::NotATenant,
             "this namespace belongs to no collectivity; create the migration in col-<siren>",
         ));
     };
@@ -179,17 +175,17 @@ fn tenant(references: &References) -> Option<Refusal> {
     match tenant.spec.lifecycle {
         LifecycleSchema::Suspended => Some(refusal(
             field,
-            "TenantSuspended",
+            Reason::TenantSuspended,
             "the space is suspended: logins are refused; resume it first",
         )),
         LifecycleSchema::Terminating => Some(refusal(
             field,
-            "TenantTerminating",
+            Reason::TenantTerminating,
             "the space ends; ask it back first",
         )),
         LifecycleSchema::Active if !applied => Some(refusal(
             field,
-            "TenantNotReady",
+            Reason::TenantNotReady,
             "the space is not open yet; wait until it is Ready",
         )),
         LifecycleSchema::Active => None,
@@ -205,7 +201,7 @@ fn source(migration: &Migration) -> Option<Refusal> {
     (!good).then(|| {
         refusal(
             "spec.source.host",
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!("{host:?} is no host name; e.g. imap.mairie.example"),
         )
     })

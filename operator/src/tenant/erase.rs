@@ -12,7 +12,7 @@ use kube::{
     api::{DeleteParams, Preconditions},
     runtime::controller::Action,
 };
-use melouvert_api::Collectivity;
+use melouvert_api::{Collectivity, Reason};
 use melouvert_domain::Siren;
 use melouvert_tenant_template::COLLECTIVITY_UID;
 
@@ -105,7 +105,7 @@ async fn delete_namespace(
 ) -> Result<Action, ReconcileError> {
     let message = "the namespace is being deleted, then the database".to_owned();
     let progress = Progress::Waiting {
-        reason: "Erasing",
+        reason: Reason::Erasing,
         message,
     };
     let account = Account {
@@ -131,7 +131,7 @@ async fn delete_namespace(
             namespace.name_any()
         );
         ctx.events
-            .normal(&context::reference(tenant), "Erasing", &note)
+            .normal(&context::reference(tenant), Reason::Erasing.as_str(), &note)
             .await;
     }
     Ok(Action::requeue(NAMESPACE_POLL))

@@ -1,5 +1,6 @@
 //! Why a reconciliation stopped, one variant per step.
 
+use melouvert_api::Reason;
 use melouvert_pki::PkiError;
 use melouvert_store::StoreError;
 
@@ -49,17 +50,17 @@ pub enum ReconcileError {
 
 impl ReconcileError {
     /// A CamelCase word for conditions, Events and metrics.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Dereference(_) | Self::Kube { .. } => "ApiServerRefused",
-            Self::Material(_) | Self::Describe(_) => "KeysNotMade",
-            Self::NoDatabase(_) => "DatabaseUnreachable",
-            Self::Database(error) if error.is_transient() => "DatabaseUnreachable",
-            Self::Database(_) => "DatabaseRefused",
-            Self::Apply(ApplyError::Leaving { .. }) => "ObjectLeaving",
-            Self::Apply(_) => "ApplyRefused",
+            Self::Dereference(_) | Self::Kube { .. } => Reason::ApiServerRefused,
+            Self::Material(_) | Self::Describe(_) => Reason::KeysNotMade,
+            Self::NoDatabase(_) => Reason::DatabaseUnreachable,
+            Self::Database(error) if error.is_transient() => Reason::DatabaseUnreachable,
+            Self::Database(_) => Reason::DatabaseRefused,
+            Self::Apply(ApplyError::Leaving { .. }) => Reason::ObjectLeaving,
+            Self::Apply(_) => Reason::ApplyRefused,
             Self::Observe(not_seen) => not_seen.reason(),
-            Self::Unnamed { .. } => "InvalidSpec",
+            Self::Unnamed { .. } => Reason::InvalidSpec,
         }
     }
 

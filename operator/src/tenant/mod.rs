@@ -81,10 +81,14 @@ async fn attempt(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconci
     };
     let (reason, text) = (error.reason(), crate::errors::chain(&error));
     if error.is_expected() {
-        tracing::debug!(reason, error = text, "waiting");
+        tracing::debug!(reason = reason.as_str(), error = text, "waiting");
     } else {
-        ctx.metrics.failed(NAME, reason);
-        tracing::warn!(reason, error = text, "reconciliation failed");
+        ctx.metrics.failed(NAME, reason.as_str());
+        tracing::warn!(
+            reason = reason.as_str(),
+            error = text,
+            "reconciliation failed"
+        );
     }
     Err(error)
 }
@@ -194,6 +198,7 @@ async fn refuse(
             message,
             hoster_only,
         } = refusal;
+        let reason = reason.as_str();
         tracing::info!(field, reason, message, hoster_only, "spec refused");
         if let Some(note) = hoster_only {
             ctx.events
@@ -244,7 +249,7 @@ async fn report(
     let news = status.conditions.first().filter(|now| wrote && !same(now));
     if let Some(now) = news {
         let about = context::reference(tenant);
-        let starting = now.reason == NotSeen::Pod.reason();
+        let starting = now.reason == NotSeen::Pod.reason().as_str();
         if now.status == "True" || starting || account.end.record().is_some() {
             ctx.events.normal(&about, &now.reason, &now.message).await;
         } else {

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::{Api, Client};
-use melouvert_api::Collectivity;
+use melouvert_api::{Collectivity, Reason};
 use melouvert_domain::Lifecycle;
 use melouvert_tenant_template::{ValidatedTenant, certificates::mail_host, mail};
 
@@ -38,12 +38,12 @@ pub enum NotSeen {
 
 impl NotSeen {
     /// A CamelCase word for conditions, Events and metrics.
-    pub fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Read(_) => "ApiServerRefused",
-            Self::Pod => "PodNotReady",
-            Self::Greeting(_) => "GreetingNotSeen",
-            Self::Delivery(_) => "DeliveryRefused",
+            Self::Read(_) => Reason::ApiServerRefused,
+            Self::Pod => Reason::PodNotReady,
+            Self::Greeting(_) => Reason::GreetingNotSeen,
+            Self::Delivery(_) => Reason::DeliveryRefused,
         }
     }
 }

@@ -6,7 +6,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use melouvert_api::{
-    Collectivity, CollectivityStatus,
+    Collectivity, CollectivityStatus, Reason,
     collectivity::{CertificateStatus, DnsRecord, Endpoints, QuotaStatus},
     condition::{ERASURE_DUE, READY, RECONCILING, STALLED, Verdict, merge},
 };
@@ -45,7 +45,7 @@ pub enum Progress {
     /// A step waits or failed and is tried again.
     Waiting {
         /// Which, CamelCase.
-        reason: &'static str,
+        reason: Reason,
         /// A sentence.
         message: String,
     },
@@ -155,18 +155,20 @@ pub fn compute(tenant: &Collectivity, account: &Account, now: Timestamp) -> Coll
 fn verdicts(account: &Account) -> Vec<Verdict> {
     let mut all = match &account.progress {
         Progress::Refused(refusals) => refused(refusals),
-        Progress::Waiting { reason, message } => triple([false, true, false], reason, message),
+        Progress::Waiting { reason, message } => triple([false, true, false], *reason, message),
         Progress::Done(Seen::Working { .. }) => triple(
             [true, false, false],
-            "Serving",
+            Reason::Serving,
             "the mail servers answer with the expected certificate and accept mail",
         ),
-        Progress::Done(Seen::Ended) => {
-            triple([false, false, false], "Terminating", &notice(&account.end))
-        }
+        Progress::Done(Seen::Ended) => triple(
+            [false, false, false],
+            Reason::Terminating,
+            &notice(&account.end),
+        ),
         Progress::DeletionTooEarly => triple(
             [false, false, true],
-            "DeletionTooEarly",
+            Reason::DeletionTooEarly,
             &format!(
                 "deletion was asked but the data are kept; {}",
                 notice(&account.end)
@@ -177,17 +179,17 @@ fn verdicts(account: &Account) -> Vec<Verdict> {
         all.push(verdict(
             ERASURE_DUE,
             true,
-            "NoticeOver",
+            Reason::NoticeOver,
             &notice(&account.end),
         ));
     } else if account.empty {
         let nothing = "nothing was made for this object: it may be deleted";
-        all.push(verdict(ERASURE_DUE, true, "NothingToErase", nothing));
+        all.push(verdict(ERASURE_DUE, true, Reason::NothingToErase, nothing));
     } else if account.end.record().is_some() {
         all.push(verdict(
             ERASURE_DUE,
             false,
-            "NoticeRuns",
+            Reason::NoticeRuns,
             &notice(&account.end),
         ));
     }
@@ -209,7 +211,9 @@ fn notice(end: &End) -> String {
 }
 
 fn refused(refusals: &[Refusal]) -> Vec<Verdict> {
-    let reason = refusals.first().map_or("InvalidSpec", |first| first.reason);
+    let reason = refusals
+        .first()
+        .map_or(Reason::InvalidSpec, |first| first.reason);
     let texts: Vec<String> = refusals
         .iter()
         .map(|refusal| format!("{}: {}", refusal.field, refusal.message))
@@ -217,11 +221,7 @@ fn refused(refusals: &[Refusal]) -> Vec<Verdict> {
     triple([false, false, true], reason, &texts.join("; "))
 }
 
-fn triple(
-    [ready, reconciling, stalled]: [bool; 3],
-    reason: &'static str,
-    message: &str,
-) -> Vec<Verdict> {
+fn triple([ready, reconciling, stalled]: [bool; 3], reason: Reason, message: &str) -> Vec<Verdict> {
     vec![
         verdict(READY, ready, reason, message),
         verdict(RECONCILING, reconciling, reason, message),
@@ -229,7 +229,7 @@ fn triple(
     ]
 }
 
-fn verdict(kind: &'static str, holds: bool, reason: &'static str, message: &str) -> Verdict {
+fn verdict(kind: &'static str, holds: bool, reason: Reason, message: &str) -> Verdict {
     Verdict {
         kind,
         holds,

@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use melouvert_api::{Collectivity, PlanSpec, RegionSpec};
+use melouvert_api::{Collectivity, PlanSpec, Reason, RegionSpec};
 use melouvert_domain::{MailDomain, NamespaceName, Siren, StorageSize};
 use melouvert_tenant_template::{TenantQuota, TenantResources, ValidatedTenant};
 
@@ -15,7 +15,7 @@ pub struct Refusal {
     /// The field, e.g. `spec.domains[0]`.
     pub field: String,
     /// A CamelCase word for programs.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What is wrong and what to do, told to the tenant as well.
     pub message: String,
     /// What only the hoster may read, e.g. who holds a domain.
@@ -23,7 +23,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(field: impl Into<String>, reason: &'static str, message: impl Into<String>) -> Self {
+    fn new(field: impl Into<String>, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             reason,
@@ -103,10 +103,10 @@ fn siren(tenant: &Collectivity, refusals: &mut Vec<Refusal>) -> Option<Siren> {
         Ok(siren) if NamespaceName::of(&siren).as_str() == tenant.name_any() => return Some(siren),
         Ok(siren) => Refusal::new(
             "metadata.name",
-            "InvalidSpec",
+            Reason::InvalidSpec,
             format!("expected col-{siren}: one object per SIREN; create it again under this name"),
         ),
-        Err(error) => Refusal::new("spec.siren", "InvalidSpec", error.to_string()),
+        Err(error) => Refusal::new("spec.siren", Reason::InvalidSpec, error.to_string()),
     };
     refusals.push(refusal);
     None
@@ -119,17 +119,19 @@ fn domains(tenant: &Collectivity, refusals: &mut Vec<Refusal>) -> Vec<MailDomain
         match text.parse::<MailDomain>() {
             Ok(domain) if good.contains(&domain) => refusals.push(Refusal::new(
                 field,
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 format!("{domain} is listed twice; remove one"),
             )),
             Ok(domain) => good.push(domain),
-            Err(error) => refusals.push(Refusal::new(field, "InvalidSpec", error.to_string())),
+            Err(error) => {
+                refusals.push(Refusal::new(field, Reason::InvalidSpec, error.to_string()));
+            }
         }
     }
     if tenant.spec.domains.is_empty() {
         refusals.push(Refusal::new(
             "spec.domains",
-            "InvalidSpec",
+            Reason::InvalidSpec,
             "at least one domain is expected",
         ));
     }
@@ -174,7 +176,11 @@ fn domain_taken(place: usize, domain: &str, holder: &Collectivity) -> Refusal {
     let (name, legal_name) = (holder.name_any(), &holder.spec.legal_name);
     Refusal {
         hoster_only: Some(format!("{domain} is held by {name} ({legal_name})")),
-        ..Refusal::new(format!("spec.domains[{place}]"), "DomainTaken", message)
+        ..Refusal::new(
+            format!("spec.domains[{place}]"),
+            Reason::DomainTaken,
+            message,
+        )
     }
 }
 
@@ -189,7 +195,7 @@ fn region(
             "region {:?} does not exist; create it or name another",
             tenant.spec.region
         );
-        refusals.push(Refusal::new("spec.region", "RegionNotFound", message));
+        refusals.push(Refusal::new("spec.region", Reason::RegionNotFound, message));
     }
     found
 }
@@ -204,7 +210,7 @@ fn plan<'a>(tenant: &Collectivity, references: &'a References) -> Result<&'a Pla
                 "plan {:?} does not exist; create it or name another",
                 tenant.spec.plan
             );
-            Refusal::new("spec.plan", "PlanNotFound", message)
+            Refusal::new("spec.plan", Reason::PlanNotFound, message)
         })
 }
 
@@ -226,7 +232,7 @@ fn figures(
         );
         return Err(Refusal::new(
             "spec.overrides.storage",
-            "StorageShrinks",
+            Reason::StorageShrinks,
             message,
         ));
     }
@@ -235,7 +241,7 @@ fn figures(
             "plan {}: {:?} is no amount of cores",
             tenant.spec.plan, plan.resources.cpu
         );
-        Refusal::new("spec.plan", "InvalidPlan", message)
+        Refusal::new("spec.plan", Reason::InvalidPlan, message)
     })?;
     let memory = size("memory", None, &plan.resources.memory)?;
     let quota = TenantQuota {
@@ -251,13 +257,13 @@ fn size(name: &str, own: Option<&str>, plan: &str) -> Result<StorageSize, Refusa
         Some(text) => text.parse::<StorageSize>().map_err(|error| {
             Refusal::new(
                 format!("spec.overrides.{name}"),
-                "InvalidSpec",
+                Reason::InvalidSpec,
                 error.to_string(),
             )
         }),
-        None => plan
-            .parse::<StorageSize>()
-            .map_err(|error| Refusal::new("spec.plan", "InvalidPlan", format!("{name}: {error}"))),
+        None => plan.parse::<StorageSize>().map_err(|error| {
+            Refusal::new("spec.plan", Reason::InvalidPlan, format!("{name}: {error}"))
+        }),
     }
 }
 
@@ -283,7 +289,11 @@ fn namespace(tenant: &Collectivity, references: &References, refusals: &mut Vec<
             "namespace {} exists and was not opened for this object; the hoster must remove or restore it",
             tenant.name_any()
         );
-        refusals.push(Refusal::new("metadata.name", "NamespaceTaken", message));
+        refusals.push(Refusal::new(
+            "metadata.name",
+            Reason::NamespaceTaken,
+            message,
+        ));
     }
 }
 

@@ -112,15 +112,8 @@ pub fn instant(text: &str, lang: Lang) -> String {
 
 /// What hinders, else what goes on; nothing when all is well.
 fn messages(status: &CollectivityStatus, lang: Lang) -> String {
-    [STALLED, RECONCILING]
-        .iter()
-        .find_map(|kind| {
-            status
-                .conditions
-                .iter()
-                .find(|c| c.type_ == *kind && c.status == "True")
-        })
-        .map(|condition| format!("\n  → {}", reasons::full(condition).in_lang(lang)))
+    reasons::first_of(&status.conditions, &[STALLED, RECONCILING])
+        .map(|text| format!("\n  → {}", text.in_lang(lang)))
         .unwrap_or_default()
 }
 

@@ -205,7 +205,10 @@ fn too_late(name: &str, last: &Text) -> CliError {
 
 #[cfg(test)]
 mod tests {
-    use melouvert_api::condition::{Verdict, merge};
+    use melouvert_api::{
+        Reason,
+        condition::{Verdict, merge},
+    };
 
     use super::*;
 
@@ -226,7 +229,7 @@ mod tests {
             .map(|&(kind, holds)| Verdict {
                 kind,
                 holds,
-                reason: "R",
+                reason: Reason::PodNotReady,
                 message: kind.into(),
             })
             .collect();
@@ -250,10 +253,10 @@ mod tests {
     #[test]
     fn stalled_ends_the_wait_with_its_message() {
         let object = seen(2, &[(READY, false), (STALLED, true)]);
-        assert_eq!(
-            serving(Some(&object)),
-            Sight::Stuck(Text::verbatim(STALLED))
-        );
+        let Sight::Stuck(text) = serving(Some(&object)) else {
+            panic!("{object:?}")
+        };
+        assert_eq!(text.en, "the mail servers are starting");
         assert!(matches!(serving(None), Sight::Stuck(_)));
     }
 
@@ -262,9 +265,6 @@ mod tests {
         let object = seen(2, &[(READY, false), (RECONCILING, false)]);
         assert_eq!(settled(Some(&object)), Sight::Done);
         let busy = seen(2, &[(READY, false), (RECONCILING, true)]);
-        assert_eq!(
-            settled(Some(&busy)),
-            Sight::Going(Text::verbatim(RECONCILING))
-        );
+        assert!(matches!(settled(Some(&busy)), Sight::Going(_)));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use melouvert_api::{Migration, MigrationStatus};
+use melouvert_api::{Migration, MigrationStatus, condition::STALLED};
 use serde::Serialize;
 
+use super::proof::words;
 use crate::{
     printer::{Row, table},
+    reasons,
     text::{Lang, Text, text},
 };
 
@@ -142,6 +144,9 @@ pub fn eta(status: &MigrationStatus) -> Option<u64> {
 pub fn details(migration: &Migration, lang: Lang) -> String {
     let status = migration.status.clone().unwrap_or_default();
     let mut out = progress(&status).in_lang(lang).to_owned();
+    if let Some(why) = reasons::first_of(&status.conditions, &[STALLED]) {
+        let _ = write!(out, "\n  → {}", why.in_lang(lang));
+    }
     if let Some(until) = &status.rollback_until {
         let said = lang.pick(
             "Retour en arrière possible jusqu'au",
@@ -208,7 +213,10 @@ fn mailboxes(status: &MigrationStatus, lang: Lang) -> String {
             format!("{}/{}", messages.copied, messages.source),
             size(messages.bytes),
             messages.absent.to_string(),
-            mailbox.reason.clone().unwrap_or_else(|| "-".into()),
+            mailbox.reason.as_deref().map_or_else(
+                || "-".to_owned(),
+                |reason| words::failure(reason).0.in_lang(lang).to_owned(),
+            ),
         ]
     });
     table(titles, rows)

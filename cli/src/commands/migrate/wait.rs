@@ -180,7 +180,10 @@ pub fn outcome(migration: &Migration, siren: &str) -> Result<(), CliError> {
 
 #[cfg(test)]
 mod tests {
-    use melouvert_api::condition::{Verdict, merge};
+    use melouvert_api::{
+        Reason,
+        condition::{Verdict, merge},
+    };
 
     use super::*;
 
@@ -203,7 +206,7 @@ mod tests {
         let verdict = Verdict {
             kind: STALLED,
             holds: true,
-            reason: "AccountsMissing",
+            reason: Reason::AccountsMissing,
             message: "spec.accountsSecret: x".into(),
         };
         let conditions = merge(&[], vec![verdict], Some(2), jiff::Timestamp::UNIX_EPOCH);

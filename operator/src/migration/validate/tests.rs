@@ -56,7 +56,7 @@ fn check(migration: &Migration, references: &References) -> Result<Plan, Vec<Ref
     validate(migration, references, "root", "sys", now)
 }
 
-fn reasons(migration: &Migration, references: &References) -> Vec<&'static str> {
+fn reasons(migration: &Migration, references: &References) -> Vec<Reason> {
     let refusals = check(migration, references).unwrap_err();
     refusals.iter().map(|refusal| refusal.reason).collect()
 }
@@ -75,16 +75,19 @@ fn a_migration_without_waves_is_one_wave() {
 fn a_space_that_does_not_serve_refuses_it() {
     assert_eq!(
         reasons(&simple(), &references("Suspended")),
-        ["TenantSuspended"]
+        [Reason::TenantSuspended]
     );
     assert_eq!(
         reasons(&simple(), &references("Terminating")),
-        ["TenantTerminating"]
+        [Reason::TenantTerminating]
     );
-    assert_eq!(reasons(&simple(), &References::default()), ["NotATenant"]);
+    assert_eq!(
+        reasons(&simple(), &References::default()),
+        [Reason::NotATenant]
+    );
     let mut young = references("Active");
     young.tenant.as_mut().unwrap().status = None;
-    assert_eq!(reasons(&simple(), &young), ["TenantNotReady"]);
+    assert_eq!(reasons(&simple(), &young), [Reason::TenantNotReady]);
 }
 
 #[test]
@@ -98,7 +101,11 @@ fn every_fault_is_named_at_once() {
         .insert("accounts".into(), Err(ListError::NoKey));
     assert_eq!(
         reasons(&bad, &found),
-        ["InvalidSpec", "InvalidSpec", "AccountsMissing"]
+        [
+            Reason::InvalidSpec,
+            Reason::InvalidSpec,
+            Reason::AccountsMissing
+        ]
     );
 }
 
@@ -152,5 +159,8 @@ fn a_roll_back_has_its_time() {
     late.status = Some(status("2026-11-25T00:00:00Z"));
     assert!(check(&late, &references("Active")).is_ok());
     late.status = Some(status("2026-11-24T00:00:00Z"));
-    assert_eq!(reasons(&late, &references("Active")), ["RollbackExpired"]);
+    assert_eq!(
+        reasons(&late, &references("Active")),
+        [Reason::RollbackExpired]
+    );
 }

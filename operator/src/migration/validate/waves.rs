@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use melouvert_api::{
-    Migration,
+    Migration, Reason,
     migration::{StageSchema, WaveSpec},
 };
 use melouvert_waves::{Stage, Want, Wave, Window};
@@ -51,7 +51,11 @@ pub fn waves(
             if let Some(first) = seen.insert(account.id.clone(), wave.name.clone()) {
                 let user = &account.source_user;
                 let message = format!("{user} is in {first} already; leave it in one wave");
-                refusals.push(refusal(format!("{field}.accounts"), "InvalidSpec", message));
+                refusals.push(refusal(
+                    format!("{field}.accounts"),
+                    Reason::InvalidSpec,
+                    message,
+                ));
             }
         }
         match rules(migration, wave, &field) {
@@ -80,7 +84,7 @@ fn listed(
         Some(Err(error)) => {
             let field = format!("{field}.accountsSecret");
             let message = format!("Secret {secret:?}: {error}; correct it");
-            return Err(refusal(field, "AccountsMissing", message));
+            return Err(refusal(field, Reason::AccountsMissing, message));
         }
     };
     if wave.accounts.is_empty() {
@@ -91,7 +95,7 @@ fn listed(
         let message = format!("{absent:?} is not in Secret {secret:?}; add it or remove it here");
         return Err(refusal(
             format!("{field}.accounts"),
-            "AccountsMissing",
+            Reason::AccountsMissing,
             message,
         ));
     }
@@ -105,12 +109,16 @@ fn rules(migration: &Migration, wave: &WaveSpec, field: &str) -> Result<Wave, Re
     let spec = &migration.spec;
     let windows: Result<Vec<Window>, _> = wave.windows.iter().map(|text| text.parse()).collect();
     let windows = windows.map_err(|error: melouvert_waves::WindowError| {
-        refusal(format!("{field}.windows"), "InvalidSpec", error.to_string())
+        refusal(
+            format!("{field}.windows"),
+            Reason::InvalidSpec,
+            error.to_string(),
+        )
     })?;
     let not_before = wave.not_before.as_deref().map(str::parse::<Timestamp>);
     let not_before = not_before.transpose().map_err(|_| {
         let message = "expected an instant, e.g. 2026-11-27T19:00:00Z";
-        refusal(format!("{field}.notBefore"), "InvalidSpec", message)
+        refusal(format!("{field}.notBefore"), Reason::InvalidSpec, message)
     })?;
     // A roll-back is of the whole.
     let whole = spec.stage == StageSchema::RolledBack;

@@ -48,7 +48,7 @@ fn computing_again_later_changes_nothing() {
 fn a_refusal_names_its_field_and_stalls() {
     let refusal = Refusal {
         field: "spec.plan".into(),
-        reason: "PlanNotFound",
+        reason: Reason::PlanNotFound,
         message: "plan \"x\" does not exist".into(),
         hoster_only: Some("secret of the hoster".into()),
     };
@@ -74,7 +74,7 @@ fn waiting_keeps_what_was_told_and_what_was_proven() {
     let mut object = tenant();
     object.status = Some(compute(&object, &account(working()), at(1)));
     let waiting = Progress::Waiting {
-        reason: "PodNotReady",
+        reason: Reason::PodNotReady,
         message: "…".into(),
     };
     let mut account = account(waiting);

@@ -49,7 +49,7 @@ fn refusals(
     validate(tenant, references, others, "sys").unwrap_err()
 }
 
-fn fields(refusals: &[Refusal]) -> Vec<(&str, &str)> {
+fn fields(refusals: &[Refusal]) -> Vec<(&str, Reason)> {
     refusals
         .iter()
         .map(|refusal| (refusal.field.as_str(), refusal.reason))
@@ -84,11 +84,11 @@ fn every_fault_is_named_at_once() {
     assert_eq!(
         fields(&refusals(&tenant, &found, &[])),
         [
-            ("spec.siren", "InvalidSpec"),
-            ("spec.domains[1]", "InvalidSpec"),
-            ("spec.domains[2]", "InvalidSpec"),
-            ("spec.region", "RegionNotFound"),
-            ("spec.plan", "PlanNotFound"),
+            ("spec.siren", Reason::InvalidSpec),
+            ("spec.domains[1]", Reason::InvalidSpec),
+            ("spec.domains[2]", Reason::InvalidSpec),
+            ("spec.region", Reason::RegionNotFound),
+            ("spec.plan", Reason::PlanNotFound),
         ]
     );
 }
@@ -99,7 +99,7 @@ fn a_taken_domain_is_refused_to_the_younger_without_naming_the_holder() {
     let mut younger = collectivity(CAEN, &json!({}));
     younger.metadata.creation_timestamp = Some(Time("2026-11-24T11:00:00Z".parse().unwrap()));
     let refused = refusals(&younger, &references(), std::slice::from_ref(&holder));
-    assert_eq!(fields(&refused), [("spec.domains[0]", "DomainTaken")]);
+    assert_eq!(fields(&refused), [("spec.domains[0]", Reason::DomainTaken)]);
     assert!(!refused[0].message.contains(ROUEN) && !refused[0].message.contains("Rouen"));
     assert!(
         refused[0]
@@ -129,7 +129,7 @@ fn an_older_tenant_cannot_take_a_domain_in_use() {
             &references(),
             std::slice::from_ref(&user)
         )),
-        [("spec.domains[0]", "DomainTaken")]
+        [("spec.domains[0]", Reason::DomainTaken)]
     );
     assert!(validate(&user, &references(), [&older], "sys").is_ok());
 }
@@ -143,7 +143,7 @@ fn created_in_the_same_second_the_smaller_uid_wins() {
     assert!(validate(&caen, &references(), [&rouen], "sys").is_ok());
     assert_eq!(
         fields(&refusals(&rouen, &references(), &[caen])),
-        [("spec.domains[0]", "DomainTaken")]
+        [("spec.domains[0]", Reason::DomainTaken)]
     );
 }
 
@@ -154,7 +154,7 @@ fn storage_only_grows() {
     let tenant = collectivity(CAEN, &json!({}));
     assert_eq!(
         fields(&refusals(&tenant, &found, &[])),
-        [("spec.overrides.storage", "StorageShrinks")]
+        [("spec.overrides.storage", Reason::StorageShrinks)]
     );
     let tenant = collectivity(CAEN, &json!({"overrides": {"storage": "40Gi"}}));
     assert!(validate(&tenant, &found, [], "sys").is_ok());
@@ -168,7 +168,7 @@ fn a_namespace_of_somebody_else_is_refused() {
     let tenant = collectivity(CAEN, &json!({}));
     assert_eq!(
         fields(&refusals(&tenant, &found, &[])),
-        [("metadata.name", "NamespaceTaken")]
+        [("metadata.name", Reason::NamespaceTaken)]
     );
     let uid = (
         melouvert_tenant_template::COLLECTIVITY_UID.to_owned(),
