@@ -4,12 +4,12 @@ mod accounts;
 mod change;
 mod copy;
 mod cutover;
+mod endpoints;
 mod limits;
 mod lines;
 mod pause;
 mod plan;
 mod proof;
-mod resume;
 mod retry;
 mod rollback;
 mod run;
@@ -275,7 +275,7 @@ pub enum Command {
     /// Stop a migration after the batches in flight; nothing is lost
     Pause(pause::Args),
     /// Go on with a paused migration where it had stopped
-    Resume(resume::Args),
+    Resume(pause::Args),
     /// Take up the incomplete accounts again: only what is absent is copied
     Retry(retry::Args),
     /// Cut over: catch up, wait until the old server changes no more, read everything back, prove
@@ -307,8 +307,8 @@ impl Command {
             Self::Copy(args) => args.run(context).await,
             Self::Run(args) => args.run(context).await,
             Self::Status(args) => args.run(context).await,
-            Self::Pause(args) => args.run(context).await,
-            Self::Resume(args) => args.run(context).await,
+            Self::Pause(args) => args.run(context, &pause::PAUSE).await,
+            Self::Resume(args) => args.run(context, &pause::RESUME).await,
             Self::Retry(args) => args.run(context).await,
             Self::Cutover(args) => args.run(context).await,
             Self::Rollback(args) => args.run(context).await,

@@ -9,13 +9,12 @@ mod watcher;
 use std::{path::PathBuf, sync::Arc};
 
 use melouvert_migration::{
-    Account, AccountsError, EndpointOptions, Options, Outcome, Report, account::read_accounts,
-    collection::Kind as CollectionKind, engine::Verification,
+    Account, Options, Outcome, Report, collection::Kind as CollectionKind, engine::Verification,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    limits,
+    endpoints, limits,
     proof::{document::Document, words, write_files},
 };
 use crate::{
@@ -77,16 +76,8 @@ pub const FRENCH: &[French] = &[
         "sign_cert",
         "Fichier PEM du certificat de cette clé, suivi de ses intermédiaires",
     ),
-    arg(
-        "migrate copy",
-        "allow_cleartext",
-        "Accepter imap://, sans chiffrement : sur un réseau de confiance seulement",
-    ),
-    arg(
-        "migrate copy",
-        "ca_file",
-        "Fichier PEM d'autorités acceptées en plus des autorités publiques",
-    ),
+    arg("migrate copy", "allow_cleartext", endpoints::CLEARTEXT),
+    arg("migrate copy", "ca_file", endpoints::AUTHORITIES),
     arg(
         "migrate copy",
         "fail_fast",
@@ -141,12 +132,8 @@ pub struct Args {
     html: Option<PathBuf>,
     #[command(flatten)]
     sign: sign::SignArgs,
-    /// Accept imap://, which encrypts nothing: on a network you trust only
-    #[arg(long)]
-    allow_cleartext: bool,
-    /// PEM file of authorities accepted besides the public ones
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    endpoints: endpoints::EndpointArgs,
     /// Stop at the first mailbox that is not complete
     #[arg(long)]
     fail_fast: bool,
@@ -165,12 +152,7 @@ pub struct Args {
 impl Args {
     /// Copies, prints one line per mailbox, writes the proof.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
-        let endpoints = EndpointOptions {
-            allow_cleartext: self.allow_cleartext,
-            ca_file: self.ca_file.clone(),
-        };
-        let accounts =
-            read_accounts(&self.accounts, &endpoints).map_err(|error| refused(&error))?;
+        let accounts = self.endpoints.read(&self.accounts)?;
         let signer = self.sign.signer()?;
         let planned = planned::Planned::read(self.plan.as_deref(), &accounts)?;
         let options = Options {
@@ -228,19 +210,6 @@ impl Args {
             }
         }
     }
-}
-
-/// A refused accounts file.
-pub fn refused(error: &AccountsError) -> CliError {
-    CliError::usage(text!(
-        "fichier de comptes refusé, rien n'a été copié",
-        "the accounts file is refused, nothing was copied"
-    ))
-    .caused_by(error)
-    .remedy(text!(
-        "corrigez la ligne indiquée puis relancez la même commande",
-        "correct the line, then run the same command again"
-    ))
 }
 
 /// Exceptions shown; the proof has them all.

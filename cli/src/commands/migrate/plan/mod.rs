@@ -7,14 +7,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use melouvert_migration::{
-    EndpointOptions,
-    account::read_accounts,
-    preflight::{self, AccountPlan, Decision, Plan, Settings, Severity},
-};
+use melouvert_migration::preflight::{self, AccountPlan, Decision, Plan, Settings, Severity};
 
 use super::{
-    copy, limits,
+    endpoints, limits,
     proof::{document, words},
 };
 use crate::{
@@ -56,16 +52,8 @@ pub const FRENCH: &[French] = &[
         "max_message_size",
         "Taille maximale d'un message à la cible, p. ex. 50MB, si elle ne l'annonce pas",
     ),
-    arg(
-        "migrate plan",
-        "allow_cleartext",
-        "Accepter imap://, sans chiffrement : sur un réseau de confiance seulement",
-    ),
-    arg(
-        "migrate plan",
-        "ca_file",
-        "Fichier PEM d'autorités acceptées en plus des autorités publiques",
-    ),
+    arg("migrate plan", "allow_cleartext", endpoints::CLEARTEXT),
+    arg("migrate plan", "ca_file", endpoints::AUTHORITIES),
     arg("migrate plan", "limit_rate", limits::RATE),
     arg("migrate plan", "max_connections", limits::CONNECTIONS),
     arg("migrate plan", "min_rate", limits::LEAST),
@@ -94,12 +82,8 @@ pub struct Args {
     /// The largest message that the target takes, e.g. 50MB, when it does not tell
     #[arg(long, value_name = "SIZE")]
     max_message_size: Option<bytesize::ByteSize>,
-    /// Accept imap://, which encrypts nothing: on a network you trust only
-    #[arg(long)]
-    allow_cleartext: bool,
-    /// PEM file of authorities accepted besides the public ones
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    endpoints: endpoints::EndpointArgs,
     #[command(flatten)]
     limits: limits::LimitArgs,
     #[command(flatten)]
@@ -109,12 +93,7 @@ pub struct Args {
 impl Args {
     /// Scans, shows, keeps.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
-        let endpoints = EndpointOptions {
-            allow_cleartext: self.allow_cleartext,
-            ca_file: self.ca_file.clone(),
-        };
-        let accounts =
-            read_accounts(&self.accounts, &endpoints).map_err(|error| copy::refused(&error))?;
+        let accounts = self.endpoints.read(&self.accounts)?;
         let settings = Settings {
             jobs: usize::from(self.jobs),
             max_message_size: self.max_message_size.map(|size| size.as_u64()),
