@@ -1,6 +1,6 @@
 //! Endpoints that are files: their kinds, and how their URLs are written.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A kind of files to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,45 +56,48 @@ pub enum FileTargetKind {
     Export,
 }
 
-/// Files to read.
+/// Files at a place, of one of the kinds `K`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FileOrigin {
+pub struct Files<K> {
     /// What they are.
-    pub kind: FileKind,
+    pub kind: K,
     /// Where they are.
     pub path: PathBuf,
-    place: Place,
-}
-
-/// Files to write.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FileDestination {
-    /// What they are.
-    pub kind: FileTargetKind,
-    /// Where they are.
-    pub path: PathBuf,
-    place: Place,
-}
-
-/// What is shown of a file endpoint.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Place {
     url: String,
     name: String,
 }
 
-impl Place {
-    fn new(scheme: &str, path: &Path, query: &str) -> Self {
+/// Files to read.
+pub type FileOrigin = Files<FileKind>;
+/// Files to write.
+pub type FileDestination = Files<FileTargetKind>;
+
+impl<K> Files<K> {
+    fn at(kind: K, path: PathBuf, scheme: &str, query: &str) -> Self {
         let name = path.display().to_string();
         let url = format!("{scheme}:{name}{query}");
-        Self { url, name }
+        Self {
+            kind,
+            path,
+            url,
+            name,
+        }
+    }
+
+    /// The URL that names them.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The path, as it is shown.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
 impl FileOrigin {
     /// Files of a kind at a place.
     pub fn new(kind: FileKind, path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
         let query = match kind {
             FileKind::Mbox(dialect) if dialect != MboxDialect::Detect => MboxDialect::ALL
                 .iter()
@@ -112,18 +115,7 @@ impl FileOrigin {
             FileKind::Ical => "ical",
             FileKind::Vcard => "vcard",
         };
-        let place = Place::new(scheme, &path, &query);
-        Self { kind, path, place }
-    }
-
-    /// The URL that names them.
-    pub fn url(&self) -> &str {
-        &self.place.url
-    }
-
-    /// The path, as it is shown.
-    pub fn name(&self) -> &str {
-        &self.place.name
+        Self::at(kind, path.into(), scheme, &query)
     }
 
     /// Reads a URL such as `mbox:/p?dialect=mboxrd`; `None` when its scheme names no files. The
@@ -150,23 +142,11 @@ impl FileOrigin {
 impl FileDestination {
     /// Files of a kind at a place.
     pub fn new(kind: FileTargetKind, path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
         let scheme = match kind {
             FileTargetKind::Maildir => "maildir",
             FileTargetKind::Export => "export",
         };
-        let place = Place::new(scheme, &path, "");
-        Self { kind, path, place }
-    }
-
-    /// The URL that names them.
-    pub fn url(&self) -> &str {
-        &self.place.url
-    }
-
-    /// The path, as it is shown.
-    pub fn name(&self) -> &str {
-        &self.place.name
+        Self::at(kind, path.into(), scheme, "")
     }
 
     /// Reads a URL such as `export:/p`; `None` when its scheme names no files that can be written.
@@ -205,6 +185,8 @@ fn absolute(scheme: &str, rest: &str) -> Result<PathBuf, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::imap::{Compressing, Login, Security};
 
-pub use files::{FileDestination, FileKind, FileOrigin, FileTargetKind, MboxDialect};
+pub use files::{FileDestination, FileKind, FileOrigin, FileTargetKind, Files, MboxDialect};
 pub use list::{AccountsError, COLUMNS, EndpointOptions, parse_accounts, read_accounts};
 
 /// One server and one login on it.
@@ -66,43 +66,21 @@ impl Endpoint {
     }
 }
 
+/// One side of a copy.
+#[derive(Clone, Debug)]
+pub enum Side<K> {
+    /// An IMAP server.
+    Imap(Endpoint),
+    /// Files on this machine.
+    Files(Files<K>),
+}
+
 /// Where messages come from.
-#[derive(Clone, Debug)]
-pub enum Origin {
-    /// An IMAP server.
-    Imap(Endpoint),
-    /// Files on this machine.
-    Files(FileOrigin),
-}
-
-impl Origin {
-    /// The URL without credentials.
-    pub fn url(&self) -> &str {
-        match self {
-            Self::Imap(endpoint) => &endpoint.url,
-            Self::Files(files) => files.url(),
-        }
-    }
-
-    /// The login name; the path of files.
-    pub fn user(&self) -> &str {
-        match self {
-            Self::Imap(endpoint) => &endpoint.user,
-            Self::Files(files) => files.name(),
-        }
-    }
-}
-
+pub type Origin = Side<FileKind>;
 /// Where messages go.
-#[derive(Clone, Debug)]
-pub enum Destination {
-    /// An IMAP server.
-    Imap(Endpoint),
-    /// Files on this machine.
-    Files(FileDestination),
-}
+pub type Destination = Side<FileTargetKind>;
 
-impl Destination {
+impl<K> Side<K> {
     /// The URL without credentials.
     pub fn url(&self) -> &str {
         match self {
