@@ -1,6 +1,5 @@
 //! `melouvert journal`: who did what, and the proof that nothing of it was changed.
 
-mod chain;
 mod pages;
 mod show;
 mod verify;

@@ -1,12 +1,10 @@
 //! `melouvert journal verify`.
 
-use melouvert_api::wire::{JOURNAL_PAGE_MAX, Verification};
+use melouvert_api::wire::{JOURNAL_PAGE_MAX, JournalEntry, Verification};
+use melouvert_journal::{Broken, Chain, Flaw, Link};
 use serde::Serialize;
 
-use super::{
-    chain::{Broken, Chain, Why},
-    pages::{self, Whose},
-};
+use super::pages::{self, Whose};
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
@@ -64,12 +62,25 @@ async fn recompute(client: &mut PlatformClient, whose: &Whose) -> Result<Chain, 
         let page = pages::page(client, whose, chain.length(), JOURNAL_PAGE_MAX).await?;
         for entry in &page.entries {
             chain
-                .push(entry)
+                .push(&link(entry), &entry.hash)
                 .map_err(|broken| altered(&broken, whose))?;
         }
         if page.next.is_none() {
             return Ok(chain);
         }
+    }
+}
+
+/// The entry as its hash covers it: no word of the platform is taken for the hash itself.
+fn link(entry: &JournalEntry) -> Link<'_> {
+    Link {
+        seq: entry.seq,
+        at: &entry.at,
+        actor: &entry.actor,
+        action: &entry.action,
+        subject: &entry.subject,
+        detail: &entry.detail,
+        previous: &entry.previous,
     }
 }
 
@@ -98,13 +109,13 @@ fn compare(chain: &Chain, told: &Verification, whose: &Whose) -> Result<(), CliE
 fn altered(broken: &Broken, whose: &Whose) -> CliError {
     let Text { fr, en } = whose.name();
     let seq = broken.seq;
-    let why = match broken.why {
-        Why::Missing => text!("l'entrée manque", "the entry is missing"),
-        Why::Previous => text!(
+    let why = match broken.flaw {
+        Flaw::Missing => text!("l'entrée manque", "the entry is missing"),
+        Flaw::Previous => text!(
             "il ne suit pas le maillon précédent",
             "it does not follow the link before"
         ),
-        Why::Content => text!(
+        Flaw::Content => text!(
             "son contenu ne donne pas son empreinte : il a été modifié",
             "its content does not give its hash: it was altered"
         ),
@@ -132,7 +143,9 @@ mod tests {
     fn a_broken_link_is_named_in_both_languages() {
         let broken = Broken {
             seq: 7,
-            why: Why::Content,
+            flaw: Flaw::Content,
+            expected: "ab".into(),
+            found: "cd".into(),
         };
         let whose = Whose::of(Some("211401187")).unwrap();
         let error = altered(&broken, &whose);

@@ -2,16 +2,13 @@
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
+use melouvert_journal::{Broken, Chain, Flaw, Link};
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Sealed, canonical, write};
+use super::{Sealed, write};
 use crate::StoreError;
-
-/// The `previous` of a chain's first entry.
-pub(super) const GENESIS: [u8; 32] = [0; 32];
 
 /// A point of a chain that was recorded elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +59,21 @@ pub struct BrokenLink {
     pub found: String,
 }
 
+impl From<Broken> for BrokenLink {
+    fn from(broken: Broken) -> Self {
+        Self {
+            seq: broken.seq,
+            reason: match broken.flaw {
+                Flaw::Missing => BreakReason::Missing,
+                Flaw::Previous => BreakReason::Previous,
+                Flaw::Content => BreakReason::Content,
+            },
+            expected: broken.expected,
+            found: broken.found,
+        }
+    }
+}
+
 /// RFC 3339 in UTC, always with six decimals.
 pub(super) fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
@@ -79,73 +91,53 @@ pub(super) fn seal(
     detail: &Value,
     previous: &[u8; 32],
 ) -> [u8; 32] {
-    let content = json!({
-        "seq": seq,
-        "at": instant(at),
-        "actor": actor,
-        "action": action,
-        "subject": subject,
-        "detail": detail,
-        "previous": hex::encode(previous),
-    });
-    Sha256::digest(canonical::to_string(&content)).into()
+    let link = Link {
+        seq,
+        at: &instant(at),
+        actor,
+        action,
+        subject,
+        detail,
+        previous: &hex::encode(previous),
+    };
+    link.hash()
 }
 
 /// Walks a chain from its first entry.
 #[derive(Debug)]
 struct Walk {
-    seq: i64,
-    hash: [u8; 32],
+    chain: Chain,
     anchor: Option<Anchor>,
 }
 
 impl Walk {
     fn new(anchor: Option<Anchor>) -> Self {
         Self {
-            seq: 0,
-            hash: GENESIS,
+            chain: Chain::default(),
             anchor,
         }
     }
 
     /// Checks the next entry in order of `seq`.
     fn step(&mut self, entry: &Sealed) -> Result<(), BrokenLink> {
-        let broken = |seq, reason, expected: String, found: String| {
-            Err(BrokenLink {
-                seq,
-                reason,
-                expected,
-                found,
-            })
+        let link = Link {
+            seq: entry.seq,
+            at: &entry.at_text(),
+            actor: &entry.actor,
+            action: &entry.action,
+            subject: &entry.subject,
+            detail: &entry.detail,
+            previous: &entry.previous,
         };
-        let next = self.seq + 1;
-        if entry.seq != next {
-            let found = entry.seq.to_string();
-            return broken(next, BreakReason::Missing, next.to_string(), found);
-        }
-        let previous = hex::encode(self.hash);
-        if entry.previous != previous {
-            return broken(
-                next,
-                BreakReason::Previous,
-                previous,
-                entry.previous.clone(),
-            );
-        }
-        let names = (
-            entry.actor.as_str(),
-            entry.action.as_str(),
-            entry.subject.as_str(),
-        );
-        self.hash = seal((next, entry.at), names, &entry.detail, &self.hash);
-        self.seq = next;
-        let hash = hex::encode(self.hash);
-        if entry.hash != hash {
-            return broken(next, BreakReason::Content, hash, entry.hash.clone());
-        }
+        self.chain.push(&link, &entry.hash)?;
         match &self.anchor {
-            Some(anchor) if anchor.seq == next && anchor.hash != hash => {
-                broken(next, BreakReason::Anchor, anchor.hash.clone(), hash)
+            Some(anchor) if anchor.seq == entry.seq && anchor.hash != entry.hash => {
+                Err(BrokenLink {
+                    seq: entry.seq,
+                    reason: BreakReason::Anchor,
+                    expected: anchor.hash.clone(),
+                    found: entry.hash.clone(),
+                })
             }
             _ => Ok(()),
         }
@@ -153,20 +145,20 @@ impl Walk {
 
     fn end(self) -> Result<Verified, BrokenLink> {
         if let Some(anchor) = &self.anchor
-            && anchor.seq > self.seq
+            && anchor.seq > self.chain.length()
         {
             return Err(BrokenLink {
-                seq: self.seq + 1,
+                seq: self.chain.length() + 1,
                 reason: BreakReason::Cut,
                 expected: format!("entries up to {} with hash {}", anchor.seq, anchor.hash),
                 found: "nothing".into(),
             });
         }
         Ok(Verified {
-            entries: self.seq.unsigned_abs(),
-            head: (self.seq > 0).then(|| Anchor {
-                seq: self.seq,
-                hash: hex::encode(self.hash),
+            entries: self.chain.length().unsigned_abs(),
+            head: self.chain.head().map(|hash| Anchor {
+                seq: self.chain.length(),
+                hash: hash.to_owned(),
             }),
             anchor: self.anchor,
         })
@@ -188,6 +180,10 @@ pub(crate) async fn verify(
 
 #[cfg(test)]
 mod tests {
+    use melouvert_journal::{GENESIS, canonical};
+    use serde_json::json;
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     fn chain(length: i64) -> Vec<Sealed> {
@@ -233,29 +229,12 @@ mod tests {
         }
     }
 
-    /// Computed with Python's hashlib over the text in the docs of the module.
-    #[test]
-    fn the_hash_is_the_documented_one() {
-        let at: Timestamp = "2026-11-24T16:47:18.5Z".parse().unwrap();
-        assert_eq!(instant(at), "2026-11-24T16:47:18.500000Z");
-        let detail = json!({"quota": 1_073_741_824_u64, "name": "Élodie"});
-        let hash = seal(
-            (1, at),
-            ("jeanne", "agent.added", "elodie@caen.example"),
-            &detail,
-            &GENESIS,
-        );
-        assert_eq!(
-            hex::encode(hash),
-            "979c2a6efb7241a39b9021c935582741d31cf40c9be4a215c5c71c9ccf9c4cc3"
-        );
-    }
-
     /// What the README tells others to do with an exported entry.
     #[test]
     fn an_exported_entry_can_be_checked_elsewhere() {
         let mut sealed = chain(1).remove(0);
         sealed.at = "2026-11-24T16:47:18.5Z".parse().unwrap();
+        assert_eq!(sealed.at_text(), "2026-11-24T16:47:18.500000Z");
         let names = ("jeanne", "agent.added", "x");
         sealed.hash = hex::encode(seal((1, sealed.at), names, &sealed.detail, &GENESIS));
         let mut exported = serde_json::to_value(&sealed).unwrap();

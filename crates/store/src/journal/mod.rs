@@ -1,12 +1,9 @@
 //! The journal: append-only, hash-chained, one chain per database.
 //!
-//! Each entry's hash is SHA-256 over the canonical JSON ([`canonical`]) of
-//! `{seq, at, actor, action, subject, detail, previous}`, where `at` is RFC 3339 in UTC with
-//! microseconds and `previous` the hash before it in hexadecimal (64 zeros for the first). An entry
-//! is written in the transaction of the change that it describes; writers of one chain wait for
-//! one another, so that the chain never forks.
+//! [`melouvert_journal`] has the form that is hashed. An entry is written in the transaction of the
+//! change that it describes; writers of one chain wait for one another, so that the chain never
+//! forks.
 
-pub mod canonical;
 mod chain;
 mod write;
 
@@ -139,15 +136,6 @@ impl Sealed {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Two files, because a migration's directory is one database's.
-    #[test]
-    fn both_databases_have_the_same_journal() {
-        assert_eq!(
-            include_str!("../../migrations/platform/0001_journal.sql"),
-            include_str!("../../migrations/tenant/0001_journal.sql")
-        );
-    }
 
     #[test]
     fn an_actor_has_a_name() {

@@ -2,13 +2,11 @@
 
 use futures::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
+use melouvert_journal::{GENESIS, canonical};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{
-    Anchor, Entry, Sealed, canonical,
-    chain::{GENESIS, seal},
-};
+use super::{Anchor, Entry, Sealed, chain::seal};
 use crate::StoreError;
 
 /// Advisory locks' first key; the second is 0 for the journal.

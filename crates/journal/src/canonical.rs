@@ -10,7 +10,7 @@ use serde_json::Value;
 /// # Examples
 ///
 /// ```
-/// use melouvert_store::journal::canonical;
+/// use melouvert_journal::canonical;
 /// let value = serde_json::json!({"b": [1, true], "a": "é\n"});
 /// assert_eq!(canonical::to_string(&value), r#"{"a":"é\n","b":[1,true]}"#);
 /// ```
@@ -53,7 +53,7 @@ fn write(value: &Value, out: &mut String) {
 }
 
 /// Whether PostgreSQL's `jsonb` gives `value` back unchanged: integers only, no NUL in texts.
-pub(crate) fn survives_jsonb(value: &Value) -> bool {
+pub fn survives_jsonb(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) => true,
         Value::Number(number) => number.is_i64() || number.is_u64(),
