@@ -1,61 +1,84 @@
-//! Debian packages that the tests and the try-out call.
+//! The Debian packages that each command calls, in one place.
 
-use std::process::Command;
+use crate::progress::say;
 
-use anyhow::bail;
-
-use crate::{progress::say, shell};
-
-/// What the tests call: a second mail server and client, an SQL server, a TLS tool, a clock that
-/// jumps.
-pub const TESTS: [&str; 8] = [
-    "curl",
-    "dovecot-imapd",
-    "libfaketime",
-    "openssl",
-    "postgresql",
-    "pst-utils",
-    "python3",
-    "swaks",
-];
-/// The servers, the peers and the witness of the benchmark.
-pub const BENCH: [&str; 4] = ["dovecot-imapd", "isync", "offlineimap3", "python3"];
-/// What the tests with GreenMail call besides.
-pub const GREENMAIL: [&str; 2] = ["default-jre-headless", "maven"];
-/// What the try-out calls.
-pub const TRY_OUT: [&str; 2] = ["curl", "openssl"];
-
-/// Installs what is missing as root; otherwise says what to type.
-pub fn require(packages: &[&str]) -> anyhow::Result<()> {
-    let missing: Vec<&str> = packages
-        .iter()
-        .copied()
-        .filter(|name| !installed(name))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list = missing.join(" ");
-    if !nix::unistd::geteuid().is_root() {
-        bail!("missing Debian packages: sudo apt-get install --no-install-recommends {list}");
-    }
-    say(&format!("    apt-get install {list}"));
-    let apt = |arguments: &[&str]| {
-        shell::output(
-            Command::new("apt-get")
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .args(arguments),
-        )
-    };
-    apt(&["update"])?;
-    let mut install = vec!["install", "--yes", "--no-install-recommends"];
-    install.extend(missing);
-    apt(&install).map(drop)
+/// What packages are needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Building and running the embedded Kubernetes.
+    Cluster,
+    /// Building images.
+    Images,
+    /// The try-out: an ordinary mail client, certificates.
+    TryOut,
+    /// The tests: a second mail server and client, an SQL server, second verifiers.
+    Tests,
+    /// The tests with GreenMail, besides.
+    GreenMail,
+    /// Measuring the migration engine beside its peers.
+    Bench,
+    /// Asking PostgreSQL about the SQL.
+    Sqlx,
+    /// Fetching the official directory.
+    Directory,
 }
 
-fn installed(package: &str) -> bool {
-    Command::new("dpkg-query")
-        .args(["--show", "--showformat", "${db:Status-Status}", package])
-        .output()
-        .is_ok_and(|output| output.stdout == b"installed")
+/// The packages of a need.
+pub fn packages(need: Need) -> &'static [&'static str] {
+    match need {
+        Need::Cluster => &melouvert_cluster::PACKAGES,
+        Need::Images => &["binutils", "debian-archive-keyring", "dpkg", "mmdebstrap"],
+        Need::TryOut => &["curl", "openssl"],
+        Need::Tests => &[
+            "curl",
+            "dovecot-imapd",
+            "libfaketime",
+            "openssl",
+            "postgresql",
+            "pst-utils",
+            "python3",
+            "swaks",
+        ],
+        Need::GreenMail => &["default-jre-headless", "maven"],
+        Need::Bench => &["dovecot-imapd", "isync", "offlineimap3", "python3"],
+        Need::Sqlx => &["postgresql"],
+        Need::Directory => &["npm"],
+    }
+}
+
+/// Installs what is missing as root, in one go; otherwise says what to type.
+pub fn require(needs: &[Need]) -> Result<(), melouvert_cluster::Error> {
+    let mut all: Vec<&str> = needs
+        .iter()
+        .flat_map(|need| packages(*need))
+        .copied()
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    melouvert_cluster::debian::require(&all, say)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted_and_without_repeats() {
+        for need in [
+            Need::Cluster,
+            Need::Images,
+            Need::TryOut,
+            Need::Tests,
+            Need::GreenMail,
+            Need::Bench,
+            Need::Sqlx,
+            Need::Directory,
+        ] {
+            let list = packages(need);
+            assert!(list.is_sorted() && !list.is_empty(), "{need:?}: {list:?}");
+            let mut once = list.to_vec();
+            once.dedup();
+            assert_eq!(once, list, "{need:?}");
+        }
+    }
 }

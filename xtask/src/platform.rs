@@ -108,7 +108,7 @@ impl Platform {
         upgrade.args(more);
         shell::output(&mut upgrade)
             .map(drop)
-            .with_context(|| self.pods().unwrap_or_else(|error| error.to_string()))
+            .with_context(|| self.pods().unwrap_or_else(|error| format!("{error:#}")))
     }
 
     /// How the platform's own pods stand, for an error message.

@@ -54,6 +54,8 @@ pub enum Error {
         missing: String,
         /// What to type.
         command: String,
+        /// Why they could not be installed here.
+        source: Box<Error>,
     },
     /// Go is missing or too old.
     #[error(
@@ -64,6 +66,8 @@ pub enum Error {
         found: String,
         /// What to do.
         remedy: String,
+        /// What apt said, when it was asked.
+        source: Option<Box<Error>>,
     },
     /// No usable cgroup hierarchy.
     #[error("failed to prepare cgroups: {0}")]

@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use crate::debian::{self, apt};
 use crate::error::{Error, Result};
 use crate::run;
 
-/// Everything the build and the node call that is not built here.
-const PACKAGES: [&str; 14] = [
+/// The Debian packages that the build and the node call.
+pub const PACKAGES: [&str; 14] = [
     "busybox-static",
     "ca-certificates",
     "conntrack",
     "containernetworking-plugins",
     "gcc",
-    "ipset",
     "iproute2",
+    "ipset",
     "iptables",
     "libc6-dev",
     "libseccomp-dev",
@@ -38,67 +39,7 @@ pub fn require_root() -> Result<()> {
 
 /// Installs missing Debian packages as root; otherwise says what to type.
 pub fn require_packages(report: fn(&str)) -> Result<()> {
-    let missing = missing_packages(&installed_packages());
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let install = format!(
-        "apt-get install --yes --no-install-recommends {}",
-        missing.join(" ")
-    );
-    let failed = |_| Error::Packages {
-        missing: missing.join(" "),
-        command: format!("sudo apt-get update && sudo {install}"),
-    };
-    require_root().map_err(failed)?;
-    report(&format!(
-        "installing Debian packages: {}",
-        missing.join(" ")
-    ));
-    apt(&["update"]).map_err(failed)?;
-    let arguments: Vec<&str> = install.split(' ').skip(1).collect();
-    apt(&arguments).map_err(failed)
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    run::output(
-        Command::new("apt-get")
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
-    .map(drop)
-}
-
-/// `NAME STATUS` lines; empty where there is no dpkg.
-fn installed_packages() -> String {
-    // dpkg-query fails when one of the names is unknown, and still lists the others.
-    Command::new("dpkg-query")
-        .args([
-            "--show",
-            "--showformat",
-            "${Package} ${db:Status-Status} ${Provides}\n",
-        ])
-        .args(PACKAGES)
-        .arg("pkgconf")
-        .stdin(Stdio::null())
-        .output()
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default()
-}
-
-fn missing_packages(installed: &str) -> Vec<&'static str> {
-    let present = |package: &str| {
-        installed.lines().any(|line| {
-            let mut words = line.split([' ', ',']);
-            let name = words.next();
-            words.next() == Some("installed")
-                && (name == Some(package) || words.any(|word| word == package))
-        })
-    };
-    PACKAGES
-        .into_iter()
-        .filter(|package| !present(package))
-        .collect()
+    debian::require(&PACKAGES, report)
 }
 
 /// A usable Go.
@@ -169,10 +110,10 @@ fn install_go(report: fn(&str)) -> Result<()> {
     let missing = |found: &str| go_error(found.to_owned());
     require_root().map_err(|_| missing("none is installed"))?;
     report("Go is missing: asking Debian for it");
-    apt(&["update"]).map_err(|_| missing("none is installed and apt-get update failed"))?;
+    apt(&["update"]).map_err(because("none is installed and apt-get update failed"))?;
     let policy =
         run::output(Command::new("apt-cache").args(["show", "--no-all-versions", "golang-go"]))
-            .map_err(|_| missing("none is installed and Debian offers none"))?;
+            .map_err(because("none is installed and Debian offers none"))?;
     let offered = debian_go_version(&policy)
         .ok_or_else(|| missing("none is installed and Debian offers none"))?;
     if offered < OLDEST_GO {
@@ -181,14 +122,27 @@ fn install_go(report: fn(&str)) -> Result<()> {
             offered.0, offered.1
         )));
     }
-    apt(&["install", "--yes", "--no-install-recommends", "golang-go"])
-        .map_err(|_| missing("none is installed and installing golang-go failed"))
+    debian::install(&["golang-go"])
+        .map_err(because("none is installed and installing golang-go failed"))
 }
 
 fn go_error(found: String) -> Error {
     Error::Go {
         found,
         remedy: "install a current Go in /usr/local/go or put it in PATH".to_owned(),
+        source: None,
+    }
+}
+
+/// The same with what apt said.
+fn because(found: &str) -> impl FnOnce(Error) -> Error + use<'_> {
+    move |cause| match go_error(found.to_owned()) {
+        Error::Go { found, remedy, .. } => Error::Go {
+            found,
+            remedy,
+            source: Some(Box::new(cause)),
+        },
+        other => other,
     }
 }
 
@@ -257,19 +211,5 @@ mod tests {
             Some((1, 24))
         );
         assert_eq!(debian_go_version("Package: golang-go\n"), None);
-    }
-
-    #[test]
-    fn a_removed_package_is_missing_and_a_provided_one_is_not() {
-        let all: Vec<String> = PACKAGES
-            .iter()
-            .filter(|package| !["pkg-config", "nftables"].contains(package))
-            .map(|package| format!("{package} installed \n"))
-            .collect();
-        let all = all.concat();
-        let listed =
-            format!("{all}pkgconf installed pkg-config (= 1.8.1)\nnftables config-files \n");
-        assert_eq!(missing_packages(&listed), ["nftables"]);
-        assert_eq!(missing_packages("").len(), PACKAGES.len());
     }
 }

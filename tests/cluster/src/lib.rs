@@ -24,6 +24,7 @@ mod binaries;
 mod cgroup;
 mod cluster;
 mod config;
+pub mod debian;
 mod error;
 mod forward;
 mod host;
@@ -40,8 +41,10 @@ mod start;
 mod status;
 mod teardown;
 
+pub use agent::with_causes;
 pub use cluster::{Cluster, Options};
 pub use error::Error;
+pub use host::PACKAGES;
 pub use layout::{DEFAULT_NAME, cache_root};
 pub use status::{ComponentStatus, ForwardStatus, Status};
 pub use teardown::down;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::agent::with_causes;
 use crate::cgroup::Cgroup;
 use crate::cluster::Cluster;
 use crate::error::Result;
@@ -77,7 +78,7 @@ pub fn collect(cluster: &Cluster, layout: &Layout) -> Result<Status> {
     let recorded: Components = read_json(&layout.path("components.json"))?.unwrap_or_default();
     let or_error = |arguments: &[&str]| match cluster.kubectl(arguments) {
         Ok(text) => text.trim().to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => with_causes(&error),
     };
     Ok(Status {
         init_pid: teardown::init(layout)?.map(|init| init.pid),

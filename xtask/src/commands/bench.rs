@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{debian, progress, shell};
+use crate::{
+    debian::{self, Need},
+    progress, shell,
+};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +52,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 impl Migration {
     fn run(&self) -> anyhow::Result<()> {
-        debian::require(&debian::BENCH)?;
+        debian::require(&[Need::Bench])?;
         progress::step("compilation optimisée", build)?;
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| shell::root().join("target"), PathBuf::from);

@@ -13,6 +13,8 @@ use melouvert_directory::{Entry, Form, pack};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::debian::{self, Need};
+
 /// The source, exactly: other bytes are refused.
 const PACKAGE: &str = "@etalab/decoupage-administratif@6.0.0";
 const ARCHIVE_SHA256: &str = "c189ffd5b33fe40c2f19e1a923ce557f190622f39228745d3195d746dfe00c4a";
@@ -27,6 +29,7 @@ pub struct Args {
 
 /// Runs `cargo xtask directory`.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    debian::require(&[Need::Directory])?;
     let work = tempfile::tempdir().context("failed to make a working folder")?;
     let data = download(work.path())?;
     let entries = entries(&read(&data, "communes.json")?, &read(&data, "epci.json")?)?;
@@ -58,7 +61,7 @@ fn download(work: &Path) -> anyhow::Result<std::path::PathBuf> {
         .args(["pack", "--silent", PACKAGE])
         .current_dir(work)
         .output()
-        .context("failed to run npm: install Debian's npm package")?;
+        .context("failed to run npm")?;
     ensure!(
         output.status.success(),
         "npm pack: {}",

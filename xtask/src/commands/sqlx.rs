@@ -17,6 +17,8 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::debian::{self, Need};
+
 /// Debian's `nobody`, since PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
@@ -38,6 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("xtask has no parent directory")?;
+    debian::require(&[Need::Sqlx])?;
     let database = Database::start()?;
     for file in migrations(root)? {
         database.apply(&file)?;
@@ -208,6 +211,6 @@ fn binaries() -> anyhow::Result<PathBuf> {
         .max();
     match newest {
         Some(version) => Ok(format!("/usr/lib/postgresql/{version}/bin").into()),
-        None => bail!("PostgreSQL is not installed: apt-get install postgresql"),
+        None => bail!("Debian's postgresql brought no /usr/lib/postgresql/*/bin"),
     }
 }

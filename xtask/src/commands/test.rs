@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::{
-    debian,
+    debian::{self, Need},
     platform::{Platform, Programs},
     progress::{say, seconds, step},
     shell,
@@ -37,8 +37,13 @@ pub struct Args {
 /// Runs `cargo xtask test`.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
+    let needs: &[Need] = if args.without_cluster {
+        &[Need::Tests]
+    } else {
+        &[Need::Tests, Need::Cluster, Need::Images]
+    };
     step("Installer les paquets Debian des tests", || {
-        debian::require(&debian::TESTS)
+        Ok(debian::require(needs)?)
     })?;
     if !args.only_cluster {
         step("Tests sans cluster", || {
@@ -59,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn greenmail() -> anyhow::Result<()> {
-    debian::require(&debian::GREENMAIL)?;
+    debian::require(&[Need::GreenMail])?;
     let mut test = shell::cargo();
     test.args(["test", "--package", "melouvert-migration"]);
     shell::run(test.args(["--test", "foreign", "--", "--ignored"]))

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 use crate::{
-    debian,
+    debian::{self, Need},
     legacy::{LegacyAccount, LegacyServer},
     mailbox,
     platform::{Platform, Programs},
@@ -37,7 +37,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let start = Instant::now();
     step("Installer les paquets Debian de l'essai", || {
-        debian::require(&debian::TRY_OUT)
+        Ok(debian::require(&[
+            Need::TryOut,
+            Need::Cluster,
+            Need::Images,
+        ])?)
     })?;
     let platform = Platform::install(NAME, Programs::Alone)?;
     let caen = step("Ouvrir l'espace de Caen", || Space::open(&platform, CAEN))?;

@@ -9,52 +9,9 @@ use std::process::Command;
 const RELEASE: &str = "trixie";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Programs the builder starts, and the packages that ship them.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("mmdebstrap", "mmdebstrap"),
-    ("strip", "binutils"),
-    ("dpkg-deb", "dpkg"),
-];
-
-/// Installs what is missing, or says how.
-pub(super) fn ensure_programs() -> Result<(), Error> {
-    let missing: Vec<_> = PROGRAMS
-        .iter()
-        .filter(|(program, _)| !on_path(program))
-        .collect();
-    let keyring = !Path::new(KEYRING).exists();
-    if missing.is_empty() && !keyring {
-        return Ok(());
-    }
-    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-    let mut names: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
-    if keyring {
-        packages.push("debian-archive-keyring");
-        names.push(KEYRING);
-    }
-    if !on_path("apt-get") || !is_root() {
-        return Err(Error::MissingPrograms {
-            missing: names.join(", "),
-            packages: packages.join(" "),
-        });
-    }
-    run(Command::new("apt-get").args(["update", "-q"]))?;
-    run(Command::new("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["install", "-q", "-y", "--no-install-recommends"])
-        .args(&packages))?;
-    Ok(())
-}
-
 /// Whether this process runs as root.
 pub(super) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
-}
-
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
-    })
 }
 
 /// The two archives that Debian 13 comes from.

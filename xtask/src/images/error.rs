@@ -46,14 +46,9 @@ pub enum Error {
     /// A root file system can only be unpacked by root.
     #[error("failed to build images as an ordinary user: run the same command as root (sudo -E)")]
     NotRoot,
-    /// Programs are missing and cannot be installed by this user.
-    #[error("failed to find {missing}: run `apt-get install {packages}` as root")]
-    MissingPrograms {
-        /// Their names.
-        missing: String,
-        /// The Debian packages that ship them.
-        packages: String,
-    },
+    /// What builds images is missing.
+    #[error("failed to find the programs that build images")]
+    Packages(#[source] Box<melouvert_cluster::Error>),
     /// The machine's apt configuration names no Debian archive.
     #[error(
         "failed to find a {label} archive in this machine's apt configuration: run `apt-get \

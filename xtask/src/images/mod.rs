@@ -218,7 +218,8 @@ impl Builder<'_> {
             if !debian::is_root() {
                 return Err(Error::NotRoot);
             }
-            debian::ensure_programs()?;
+            crate::debian::require(&[crate::debian::Need::Images])
+                .map_err(|error| Error::Packages(Box::new(error)))?;
             let mirrors = Mirrors::of_this_machine()?;
             let base = match cached {
                 Some(base) => base,

@@ -18,7 +18,7 @@ impl Drop for Standing {
     #[expect(clippy::print_stderr, reason = "nobody else hears of it")]
     fn drop(&mut self) {
         if let Err(error) = melouvert_cluster::down(&self.0) {
-            eprintln!("{error}");
+            eprintln!("{}", melouvert_cluster::with_causes(&error));
         }
     }
 }

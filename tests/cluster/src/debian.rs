@@ -1,0 +1,92 @@
+//! Debian packages of the host: what is missing is installed as root, or named.
+
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Result};
+use crate::host::require_root;
+use crate::run;
+
+/// Installs those of `packages` that are missing; without root it says what to type.
+///
+/// # Errors
+/// When something is missing and this is not root, or apt-get fails.
+pub fn require(packages: &[&str], report: fn(&str)) -> Result<()> {
+    let missing = missing(packages, &installed(packages));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let failed = |source| Error::Packages {
+        command: format!(
+            "sudo apt-get update && sudo apt-get install --yes --no-install-recommends {list}"
+        ),
+        missing: list.clone(),
+        source: Box::new(source),
+    };
+    require_root().map_err(failed)?;
+    report(&format!("installing Debian packages: {list}"));
+    apt(&["update"]).map_err(failed)?;
+    install(&missing).map_err(failed)
+}
+
+/// `apt-get install` without recommended packages nor questions.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let options = ["install", "--yes", "--no-install-recommends"];
+    apt(&[&options[..], packages].concat())
+}
+
+pub(crate) fn apt(arguments: &[&str]) -> Result<()> {
+    run::output(
+        Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+    .map(drop)
+}
+
+/// `NAME STATUS PROVIDES` lines; empty where there is no dpkg.
+fn installed(packages: &[&str]) -> String {
+    // dpkg-query fails when one of the names is unknown, and still lists the others.
+    Command::new("dpkg-query")
+        .args([
+            "--show",
+            "--showformat",
+            "${Package} ${db:Status-Status} ${Provides}\n",
+        ])
+        .args(packages)
+        .arg("pkgconf")
+        .stdin(Stdio::null())
+        .output()
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default()
+}
+
+fn missing<'a>(packages: &[&'a str], installed: &str) -> Vec<&'a str> {
+    let present = |package: &str| {
+        installed.lines().any(|line| {
+            let mut words = line.split([' ', ',']);
+            let name = words.next();
+            words.next() == Some("installed")
+                && (name == Some(package) || words.any(|word| word == package))
+        })
+    };
+    packages
+        .iter()
+        .copied()
+        .filter(|package| !present(package))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removed_package_is_missing_and_a_provided_one_is_not() {
+        let listed =
+            "curl installed \npkgconf installed pkg-config (= 1.8.1)\nnftables config-files \n";
+        let wanted = ["curl", "nftables", "pkg-config"];
+        assert_eq!(missing(&wanted, listed), ["nftables"]);
+        assert_eq!(missing(&wanted, "").len(), wanted.len());
+    }
+}
