@@ -6,6 +6,8 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::leader::LeaderError;
+
 /// How long tasks may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -66,11 +68,15 @@ impl Tasks {
         }
     }
 
-    /// Waits for the stop or the first death, then for the others.
+    /// Waits for the stop or the first death, then for the others; but for none when the lease is
+    /// lost: another operator may be writing already, so nothing is brought to its end here.
     pub(super) async fn finish(mut self) -> anyhow::Result<()> {
         let mut result = Ok(());
         while let Some(ended) = self.set.join_next().await {
             if let Err(error) = self.check(ended) {
+                if error.is::<LeaderError>() {
+                    return Err(error);
+                }
                 tracing::error!(error = format!("{error:#}"), "a task died: stopping");
                 result = Err(error);
                 self.stop.cancel();
@@ -102,5 +108,39 @@ impl Tasks {
             return Ok(());
         }
         anyhow::bail!("{name} ended although it must not")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, time::Instant};
+
+    use super::*;
+
+    fn with_a_writer(last: anyhow::Result<()>) -> Tasks {
+        let mut tasks = Tasks::new(CancellationToken::new());
+        // A reconciliation that goes on after the stop, as long as it is let.
+        tasks.spawn("writer", pending());
+        tasks.spawn("lease", async { last });
+        tasks
+    }
+
+    #[tokio::test]
+    async fn a_lost_lease_waits_for_nobody() {
+        let tasks = with_a_writer(Err(LeaderError::Lost.into()));
+        let (stop, since) = (tasks.stop.clone(), Instant::now());
+        let error = tasks.finish().await.unwrap_err();
+        assert!(error.is::<LeaderError>(), "{error:#}");
+        assert!(since.elapsed() < GRACE / 3);
+        assert!(!stop.is_cancelled(), "nobody was asked to finish");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_death_lets_the_rest_finish_within_the_grace_period() {
+        let tasks = with_a_writer(Err(anyhow::anyhow!("something else")));
+        let (stop, since) = (tasks.stop.clone(), tokio::time::Instant::now());
+        tasks.finish().await.unwrap_err();
+        assert!(stop.is_cancelled());
+        assert!(since.elapsed() >= GRACE);
     }
 }
