@@ -101,10 +101,12 @@ pub struct Overrides {
 pub struct Contacts {
     /// The head of information systems, an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+@[^@ ]+[.][^@ ]+$')").message("contacts.dsi must be an address, e.g. dsi@caen.example"))]
     #[schemars(length(max = 320))]
     pub dsi: Option<String>,
     /// The data protection officer, an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+@[^@ ]+[.][^@ ]+$')").message("contacts.dpo must be an address, e.g. dpo@caen.example"))]
     #[schemars(length(max = 320))]
     pub dpo: Option<String>,
 }

@@ -52,11 +52,11 @@ pub struct PlanSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
     /// Processor time, e.g. `500m`.
-    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]*m?$')").message("cpu must be a whole number of cores or milli-cores, e.g. 500m"))]
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,5}m?$')").message("cpu must be a whole number of cores or milli-cores, e.g. 500m"))]
     #[schemars(length(max = 16))]
     pub cpu: String,
     /// Memory, e.g. `768Mi`.
-    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]*(Mi|Gi)$')").message("memory must be a whole number of Mi or Gi, e.g. 768Mi"))]
+    #[x_kube(validation = Rule::new("self.matches('^[1-9][0-9]{0,6}(Mi|Gi)$')").message("memory must be a whole number of Mi or Gi, e.g. 768Mi"))]
     #[schemars(length(max = 16))]
     pub memory: String,
 }

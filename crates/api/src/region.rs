@@ -28,6 +28,8 @@ pub struct RegionSpec {
     pub base_domain: String,
     /// The StorageClass of tenants' volumes; the cluster's default when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("storageClass must be the name of a StorageClass, e.g. local-path"))]
+    #[schemars(length(max = 253))]
     pub storage_class: Option<String>,
     /// The images that tenants run.
     pub images: Images,
@@ -35,7 +37,8 @@ pub struct RegionSpec {
     pub database: DatabaseServer,
     /// Where name servers answer, as CIDRs; kube-dns pods in kube-system when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("dnsCidrs must be CIDRs, e.g. 192.0.2.53/32"))]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
     pub dns_cidrs: Vec<String>,
 }
 
@@ -44,12 +47,15 @@ pub struct RegionSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Images {
     /// Dovecot 2.4.
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][^ ]*$')").message("images.dovecot must be an image reference, e.g. registry.example/melouvert/dovecot:1.0"))]
     #[schemars(length(min = 1, max = 512))]
     pub dovecot: String,
     /// Exim.
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][^ ]*$')").message("images.exim must be an image reference, e.g. registry.example/melouvert/exim:1.0"))]
     #[schemars(length(min = 1, max = 512))]
     pub exim: String,
     /// The image with `melouvert`, run by migration Jobs.
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][^ ]*$')").message("images.melouvert must be an image reference, e.g. registry.example/melouvert/operator:1.0"))]
     #[schemars(length(min = 1, max = 512))]
     pub melouvert: String,
 }
@@ -59,6 +65,7 @@ pub struct Images {
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseServer {
     /// A host name that its certificate carries.
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?$')").message("database.host must be a host name, e.g. pg.hoster.example"))]
     #[schemars(length(min = 1, max = 253))]
     pub host: String,
     /// Its port.
@@ -67,11 +74,13 @@ pub struct DatabaseServer {
     /// Its address range when it is outside the cluster; pods labelled
     /// `app.kubernetes.io/component=postgresql` of the operator's namespace when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("isCIDR(self)").message("database.cidr must be a CIDR, e.g. 192.0.2.7/32"))]
+    #[schemars(length(max = 64))]
     pub cidr: Option<String>,
     /// The certificates, PEM, of the authorities that its certificate is verified against. When
     /// absent: `ca.crt` of the operator's own Secret for the database, else the region's root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self.startsWith('-----BEGIN CERTIFICATE-----')").message("spec.database.ca must be one or more PEM certificates, starting with -----BEGIN CERTIFICATE-----"))]
+    #[x_kube(validation = Rule::new("self.startsWith('-----BEGIN CERTIFICATE-----')").message("database.ca must be one or more PEM certificates, starting with -----BEGIN CERTIFICATE-----"))]
     #[schemars(length(max = 65536))]
     pub ca: Option<String>,
 }
