@@ -11,6 +11,8 @@ use super::super::disk;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A lock whose owner cannot be asked is dead after this long, as for Dovecot.
 const STALE: Duration = Duration::from_mins(2);
+/// A lock that names no owner is of one that died as it made it: the name is written at once.
+const NAMELESS: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A lock, held until it is dropped.
@@ -74,7 +76,8 @@ fn is_stale(path: &Path, host: &str) -> bool {
     let age = fs::metadata(path)
         .and_then(|metadata| metadata.modified())
         .map(|time| time.elapsed().unwrap_or_default());
-    age.is_ok_and(|age| age > STALE)
+    let patience = if text.is_empty() { NAMELESS } else { STALE };
+    age.is_ok_and(|age| age > patience)
 }
 
 /// Whether a process of this host lives.
@@ -102,5 +105,10 @@ mod tests {
             !is_stale(&lock, "elsewhere"),
             "young, and its owner cannot be asked"
         );
+        let nameless = fs::File::create(&lock).expect("empty");
+        assert!(!is_stale(&lock, "here"), "its name may still come");
+        let past = std::time::SystemTime::now() - NAMELESS - LOOK;
+        nameless.set_modified(past).expect("date");
+        assert!(is_stale(&lock, "here"), "its owner died as it made it");
     }
 }
