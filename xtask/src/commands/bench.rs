@@ -78,16 +78,12 @@ impl Migration {
     }
 }
 
+/// In one command: apart, they would be compiled with other features, dependencies included.
 fn build() -> anyhow::Result<()> {
-    for part in [
-        ["melouvert-bench", "--bins"],
-        ["melouvert-migration", "--examples"],
-    ] {
-        shell::run(
-            shell::cargo()
-                .args(["build", "--release", "--locked", "--package"])
-                .args(part),
-        )?;
-    }
-    Ok(())
+    shell::run(
+        shell::cargo()
+            .args(["build", "--release", "--locked", "--bins", "--examples"])
+            .args(["--package", "melouvert-bench"])
+            .args(["--package", "melouvert-migration"]),
+    )
 }
