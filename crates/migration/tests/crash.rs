@@ -27,12 +27,13 @@ const MAILBOXES: usize = 2;
 
 /// An old server, and our own store on a disk of its own.
 struct Store {
-    directory: tempfile::TempDir,
     source: Dovecot,
     options: dovecot::Options,
     ports: (u16, u16),
     target: Option<Dovecot>,
+    // Unmounted before the folder that holds it goes.
     disk: Disk,
+    directory: tempfile::TempDir,
 }
 
 impl Store {
