@@ -39,6 +39,10 @@ pub fn platform() -> &'static Platform {
 /// Caen's space with its agent Jeanne, and Rouen's with its agent Paul.
 pub fn two_spaces() -> anyhow::Result<(Space<'static>, Space<'static>)> {
     let caen = Space::open(platform(), CAEN)?;
+    // The test before may have killed the operator.
+    eventually("the platform API", || {
+        melouvert(&["agent", "list", "--siren", CAEN.siren])
+    })?;
     caen.agent("jeanne.martin", "Jeanne Martin", PASSWORD)?;
     let rouen = Space::open(platform(), ROUEN)?;
     rouen.agent("paul.durand", "Paul Durand", PASSWORD)?;
