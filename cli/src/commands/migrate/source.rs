@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path};
 
 use melouvert_api::migration::{AuthSchema, Source};
-use melouvert_migration::imap::{Compressing, Login, Mechanism, parse_query};
+use melouvert_migration::imap::{Address, AddressError, Compressing, Mechanism, Scheme};
 
 use crate::{
     errors::CliError,
@@ -17,8 +17,8 @@ pub fn parse(
     ca_file: Option<&Path>,
     allow_cleartext: bool,
 ) -> Result<Source, CliError> {
-    let server = Server::parse(url)?;
-    if server.security == Scheme::Cleartext && !allow_cleartext {
+    let (scheme, address) = address(url)?;
+    if scheme == Scheme::Cleartext && !allow_cleartext {
         return Err(CliError::usage(text!(
             "--source {url} : imap:// ne chiffre rien",
             "--source {url}: imap:// encrypts nothing"
@@ -42,86 +42,56 @@ pub fn parse(
     }
     let ca = ca_file.map(read_ca).transpose()?;
     Ok(Source {
-        host: server.host,
-        port: server.port,
+        host: address.host,
+        port: address.port,
         cidrs: cidrs.to_vec(),
         ca,
-        allow_cleartext: server.security == Scheme::Cleartext,
-        start_tls: server.security == Scheme::StartTls,
-        auth: auth(server.login.mechanism),
-        master: server.login.master,
+        allow_cleartext: scheme == Scheme::Cleartext,
+        start_tls: scheme == Scheme::StartTls,
+        auth: auth(address.login.mechanism),
+        master: address.login.master,
     })
 }
 
-/// How the connection is encrypted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
-    Tls,
-    StartTls,
-    Cleartext,
+/// How the server is reached, and the rest of its URL.
+fn address(url: &str) -> Result<(Scheme, Address), CliError> {
+    let read = |url| {
+        let (scheme, url) = Scheme::of(url)?;
+        Address::read(scheme, &url).map(|address| (scheme, address))
+    };
+    let (scheme, address) = read(url).map_err(|error| bad(url, &why(&error)))?;
+    if address.compress != Compressing::Auto {
+        let why = text!(
+            "compress n'est pas réglable dans le cluster",
+            "compress cannot be set in the cluster"
+        );
+        return Err(bad(url, &why));
+    }
+    Ok((scheme, address))
 }
 
-/// What the URL says.
-struct Server {
-    host: String,
-    port: u16,
-    security: Scheme,
-    login: Login,
+fn bad(url: &str, why: &Text) -> CliError {
+    let Text { fr, en } = why;
+    CliError::usage(text!(
+        "--source « {url} » incorrect : {fr}",
+        "wrong --source {url:?}: {en}"
+    ))
+    .remedy(text!(
+        "attendu : imaps://hôte:993 ou imap+starttls://hôte:143, suivi au besoin de ?auth=… et master=…",
+        "expected imaps://host:993 or imap+starttls://host:143, then ?auth=… and master=… where needed"
+    ))
 }
 
-impl Server {
-    fn parse(url: &str) -> Result<Self, CliError> {
-        let bad = |why: Text| {
-            let (fr, en) = (why.fr, why.en);
-            CliError::usage(text!(
-                "--source « {url} » incorrect : {fr}",
-                "wrong --source {url:?}: {en}"
-            ))
-            .remedy(text!(
-                "attendu : imaps://hôte:993 ou imap+starttls://hôte:143, suivi au besoin de ?auth=… et master=…",
-                "expected imaps://host:993 or imap+starttls://host:143, then ?auth=… and master=… where needed"
-            ))
-        };
-        let parsed = url::Url::parse(url)
-            .map_err(|_| bad(text!("ce n'est pas une URL", "it is not a URL")))?;
-        let (security, default_port) = match parsed.scheme() {
-            "imaps" => (Scheme::Tls, 993),
-            "imap+starttls" => (Scheme::StartTls, 143),
-            "imap" => (Scheme::Cleartext, 143),
-            other => {
-                return Err(bad(text!(
-                    "{other}:// est inconnu",
-                    "{other}:// is unknown"
-                )));
-            }
-        };
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(bad(text!(
-                "les identifiants vont dans le fichier de comptes",
-                "credentials belong in the accounts file"
-            )));
-        }
-        let host = parsed
-            .host_str()
-            .filter(|host| !host.is_empty())
-            .ok_or_else(|| bad(text!("l'hôte manque", "the host is missing")))?;
-        let query = parse_query(parsed.query_pairs());
-        let (login, compress) = query.map_err(|why| bad(text!("{why}", "{why}")))?;
-        if compress != Compressing::Auto {
-            return Err(bad(text!(
-                "compress n'est pas réglable dans le cluster",
-                "compress cannot be set in the cluster"
-            )));
-        }
-        Ok(Self {
-            host: host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
-            port: parsed.port().unwrap_or(default_port),
-            security,
-            login,
-        })
+fn why(error: &AddressError) -> Text {
+    match error {
+        AddressError::NotUrl(_) => text!("ce n'est pas une URL", "it is not a URL"),
+        AddressError::Scheme(other) => text!("{other}:// est inconnu", "{other}:// is unknown"),
+        AddressError::Credentials => text!(
+            "les identifiants vont dans le fichier de comptes",
+            "credentials belong in the accounts file"
+        ),
+        AddressError::Host => text!("l'hôte manque", "the host is missing"),
+        AddressError::Query(why) => text!("{why}", "{why}"),
     }
 }
 

@@ -1,10 +1,9 @@
 //! One side of a line: a server with its login, or files.
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::{COLUMNS, Destination, Endpoint, EndpointOptions, FileDestination, FileOrigin, Origin};
-use crate::imap::{Security, parse_query};
+use crate::imap::{Address, AddressError, Scheme, Security};
 
 /// A column's name and what is wrong there.
 type Wrong = (&'static str, String);
@@ -50,45 +49,42 @@ impl Reader<'_> {
         (COLUMNS[self.first], reason)
     }
 
+    fn bad_address(&self, error: &AddressError) -> Wrong {
+        let [url, ..] = self.cells;
+        self.bad_url(match error {
+            AddressError::NotUrl(why) => {
+                format!("\"{url}\" is not a URL ({why}); write imaps://host:993")
+            }
+            AddressError::Scheme(other) => format!(
+                "{other}: is unknown; use imaps://host:port, imap+starttls://host:port, or files \
+                 as maildir:, mbox:, eml:, takeout:, pst:, ical: or vcard:/path"
+            ),
+            other => other.to_string(),
+        })
+    }
+
     pub(super) fn endpoint(&self) -> Result<Endpoint, Wrong> {
         let [url, user, password] = self.cells;
-        let parsed = Url::parse(url.trim()).map_err(|error| {
-            self.bad_url(format!(
-                "\"{url}\" is not a URL ({error}); write imaps://host:993"
-            ))
-        })?;
-        let (security, default_port) = match parsed.scheme() {
-            "imaps" => (self.tls.clone(), 993),
-            "imap+starttls" => (self.tls.upgraded(), 143),
-            "imap" if self.options.allow_cleartext => (Security::Cleartext, 143),
-            "imap" => {
+        let (scheme, parsed) = Scheme::of(url.trim()).map_err(|error| self.bad_address(&error))?;
+        let security = match scheme {
+            Scheme::Tls => self.tls.clone(),
+            Scheme::StartTls => self.tls.upgraded(),
+            Scheme::Cleartext if self.options.allow_cleartext => Security::Cleartext,
+            Scheme::Cleartext => {
                 return Err(self.bad_url(
                 "imap:// encrypts nothing; use imaps://, or add --allow-cleartext on a network \
                  you trust"
                     .to_owned(),
             ));
             }
-            other => {
-                return Err(self.bad_url(format!(
-                "{other}: is unknown; use imaps://host:port, imap+starttls://host:port, or files \
-                 as maildir:, mbox:, eml:, takeout:, pst:, ical: or vcard:/path"
-            )));
-            }
         };
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(self.bad_url("put user and password in their own columns".to_owned()));
-        }
-        let host = parsed.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| {
-            self.bad_url("the host is missing; write imaps://host:993".to_owned())
-        })?;
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        let port = parsed.port().unwrap_or(default_port);
-        let query = parse_query(parsed.query_pairs());
-        let (login, compress) = query.map_err(|reason| self.bad_url(reason))?;
+        let address = Address::read(scheme, &parsed).map_err(|error| self.bad_address(&error))?;
+        let Address {
+            host,
+            port,
+            login,
+            compress,
+        } = address;
         for (offset, value) in [(1, user), (2, password)] {
             if value.is_empty() {
                 return Err((

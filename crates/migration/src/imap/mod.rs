@@ -1,6 +1,7 @@
 //! A lean IMAP client: pipelined commands, streamed literals, bounded memory, a deadline on
 //! every read and write.
 
+mod address;
 mod connect;
 mod cursor;
 mod deflate;
@@ -11,13 +12,13 @@ mod login;
 mod mailbox;
 mod namespace;
 mod pace;
-mod params;
 mod response;
 pub mod utf7;
 mod wire;
 
 mod session;
 
+pub use address::{Address, AddressError, Scheme};
 pub use connect::{Security, Timeouts, connect};
 pub use deflate::Compressing;
 pub use error::ImapError;
@@ -25,7 +26,6 @@ pub use fetch::FetchItem;
 pub use login::{Credentials, Login, Mechanism};
 pub use namespace::{Namespace, Namespaces};
 pub use pace::LeastPace;
-pub use params::parse_query;
 pub use response::{Code, ListItem, Response, Status, StatusItem, Untagged, parse_response};
 pub(crate) use session::said;
 pub use session::{Capabilities, Completion, Session, quote};
