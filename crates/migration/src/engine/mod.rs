@@ -2,6 +2,7 @@
 
 mod account;
 mod bounded;
+mod carry;
 mod claims;
 mod collections;
 mod folder;

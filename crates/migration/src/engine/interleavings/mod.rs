@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::mortal::{Loss, Mailbox, Mortal, bytes, set};
-use super::account::flag_changes;
+use super::carry::flag_changes;
 use super::folder;
 use super::options::Options;
 use super::plan::plan;
