@@ -38,8 +38,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn write_alone(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
-        let mut item = item;
+    async fn write_alone(&mut self, folder: usize, mut item: Item) -> Result<(), MigrationError> {
         if self.target.forgetful() {
             let Some(left) = self.claim(folder, item)? else {
                 return Ok(());
@@ -89,13 +88,7 @@ impl Writer<'_> {
                         item = left;
                         continue;
                     }
-                    let reason = refusal(&code, &said);
-                    self.full = if reason == Reason::OverQuota {
-                        self.full + 1
-                    } else {
-                        0
-                    };
-                    self.item_absent(folder, &item, reason, &said);
+                    self.stays_refused(folder, &item, (&code, &said));
                     return Ok(());
                 }
                 Err(error) => {
@@ -114,6 +107,16 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    fn stays_refused(&mut self, folder: usize, item: &Item, (code, said): (&str, &str)) {
+        let reason = refusal(code, said);
+        self.full = if reason == Reason::OverQuota {
+            self.full + 1
+        } else {
+            0
+        };
+        self.item_absent(folder, item, reason, said);
     }
 
     async fn create_again(&mut self, folder: usize) -> Result<(), MigrationError> {
