@@ -13,7 +13,7 @@ use melouvert_bench::dovecot::{self, Dovecot, PASSWORD};
 use melouvert_bench::proxy::{Behaviour, Proxy};
 use melouvert_migration::imap::LeastPace;
 use melouvert_migration::proof::{AccountStatus, Reason};
-use melouvert_migration::{Origin, Outcome, Report};
+use melouvert_migration::{Options, Origin, Outcome, Report};
 
 fn written(report: &Report) -> u64 {
     report
@@ -125,6 +125,15 @@ async fn a_message_that_breaks_the_source_is_set_aside_alone() {
     lab.assert_alike();
 }
 
+/// A copy from behind the proxy, which must end in half a minute.
+async fn bounded_copy(lab: &Lab, proxy: &Proxy, options: &Options) -> Report {
+    let accounts = lab.accounts_with(proxy.port, lab.target.port);
+    let copying = lab.copy_with(accounts, options);
+    tokio::time::timeout(Duration::from_secs(30), copying)
+        .await
+        .expect("bounded")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_server_is_given_up_in_time() {
     let lab = Lab::new(20, 1);
@@ -136,11 +145,7 @@ async fn a_slow_server_is_given_up_in_time() {
     let mut options = test_options();
     options.timeouts.response = Duration::from_secs(2);
     options.backoff.tries = 2;
-    let accounts = lab.accounts_with(proxy.port, lab.target.port);
-    let copying = lab.copy_with(accounts, &options);
-    let report = tokio::time::timeout(Duration::from_secs(30), copying)
-        .await
-        .expect("bounded");
+    let report = bounded_copy(&lab, &proxy, &options).await;
     assert_eq!(report.outcome, Outcome::Failed);
     let failure = report.accounts[0].failure.as_ref().expect("a failure");
     assert_eq!(failure.reason, "source_unreachable");
@@ -161,11 +166,7 @@ async fn a_server_of_many_slow_lines_is_given_up_in_time() {
         window: Duration::from_secs(1),
     };
     options.backoff.tries = 2;
-    let accounts = lab.accounts_with(proxy.port, lab.target.port);
-    let copying = lab.copy_with(accounts, &options);
-    let report = tokio::time::timeout(Duration::from_secs(30), copying)
-        .await
-        .expect("bounded");
+    let report = bounded_copy(&lab, &proxy, &options).await;
     let account = &report.accounts[0];
     let failure = account.failure.as_ref().expect("a failure");
     assert_eq!(failure.reason, "source_too_slow", "{}", failure.message);

@@ -191,10 +191,10 @@ impl Known {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn want(stage: Stage) -> Want {
+    pub(crate) fn want(stage: Stage) -> Want {
         Want {
             stage,
             run: 0,

@@ -2,16 +2,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::account::{Done, Ending};
-
-fn want(stage: Stage) -> Want {
-    Want {
-        stage,
-        run: 0,
-        retry: 0,
-        frozen: false,
-    }
-}
+use crate::account::{Done, Ending, tests::want};
 
 fn wave(stage: Stage, windows: &[&str]) -> Wave {
     Wave {
@@ -27,6 +18,20 @@ fn account(wave: usize, bytes: Option<u64>) -> Account {
         bytes,
         known: Known::default(),
         running: None,
+    }
+}
+
+/// One account in one wave, nothing else.
+fn alone(wave: Wave, account: Account) -> Work {
+    Work {
+        paused: false,
+        limits: Limits {
+            jobs: 1,
+            connections: None,
+            bytes_per_second: None,
+        },
+        waves: vec![wave],
+        accounts: vec![account],
     }
 }
 
@@ -122,16 +127,7 @@ fn an_interrupted_pass_goes_on_unless_another_is_asked_for() {
         begun: goal,
         done: None,
     };
-    let mut work = Work {
-        paused: false,
-        limits: Limits {
-            jobs: 1,
-            connections: None,
-            bytes_per_second: None,
-        },
-        waves: vec![wave(Stage::Presync, &[])],
-        accounts: vec![one],
-    };
+    let mut work = alone(wave(Stage::Presync, &[]), one);
     assert!(decide(&work, Timestamp::UNIX_EPOCH).start[0].resumes);
     work.waves[0].want.stage = Stage::Cutover;
     let start = decide(&work, Timestamp::UNIX_EPOCH).start[0];
@@ -140,16 +136,10 @@ fn an_interrupted_pass_goes_on_unless_another_is_asked_for() {
 
 #[test]
 fn a_closed_window_stops_and_tells_when_it_opens() {
-    let mut work = Work {
-        paused: false,
-        limits: Limits {
-            jobs: 1,
-            connections: None,
-            bytes_per_second: None,
-        },
-        waves: vec![wave(Stage::Presync, &["Thu 00:00-02:00 UTC"])],
-        accounts: vec![account(0, None)],
-    };
+    let mut work = alone(
+        wave(Stage::Presync, &["Thu 00:00-02:00 UTC"]),
+        account(0, None),
+    );
     let hour = |hours| Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours);
     let first = decide(&work, hour(0));
     assert_eq!((first.start.len(), first.wake), (1, Some(hour(2))));
