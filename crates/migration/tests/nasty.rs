@@ -361,6 +361,100 @@ async fn a_renamed_folder_is_not_copied_twice_and_a_deleted_one_stays() {
     );
 }
 
+/// Gives folders of a Maildir server that nobody uses just now one UIDVALIDITY.
+fn share_validity(server: &Dovecot, folders: [&str; 2]) {
+    for name in folders {
+        let folder = server.mailbox("agent01").join(format!(".{name}"));
+        for entry in std::fs::read_dir(&folder).expect("list") {
+            let path = entry.expect("entry").path();
+            let name = path.file_name().expect("name").to_string_lossy();
+            if name.starts_with("dovecot.index") {
+                std::fs::remove_file(&path).expect("remove");
+            }
+        }
+        let list = folder.join("dovecot-uidlist");
+        let text = std::fs::read_to_string(&list).expect("list of UIDs");
+        let (head, rest) = text.split_once('\n').expect("a header");
+        let words = head.split(' ').map(|word| match word.strip_prefix('V') {
+            Some(_) => "V7777",
+            None => word,
+        });
+        let head: Vec<&str> = words.collect();
+        std::fs::write(&list, format!("{}\n{rest}", head.join(" "))).expect("write");
+        let told = imap(
+            server,
+            &[format!("STATUS {name} (UIDVALIDITY)").into_bytes()],
+        );
+        assert!(told.contains("UIDVALIDITY 7777"), "{told}");
+    }
+}
+
+fn numbered(word: &str, count: usize) -> impl Iterator<Item = String> {
+    (1..=count).map(move |n| format!("{word}{n}"))
+}
+
+/// The subjects that a folder holds.
+fn subjects(server: &Dovecot, folder: &str) -> BTreeSet<String> {
+    let (_, messages) = overview(server);
+    let own = messages.into_iter().filter_map(|line| {
+        let (path, subject) = line.split_once('\t')?;
+        (path == folder).then(|| subject.to_owned())
+    });
+    own.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_of_one_uidvalidity_are_told_apart_by_their_messages() {
+    let options = |format| dovecot::Options {
+        format,
+        extra: "mailbox_list_index = no\n".to_owned(),
+        ..dovecot::Options::default()
+    };
+    let (old, new) = (options(Format::Maildir), options(Format::Mdbox));
+    let lab = Lab::with_both(0, 1, &old, &new);
+    let message = |subject: String| format!("Subject: {subject}\r\n\r\nx\r\n").into_bytes();
+    let fill = |folder: &str, word: &str, count: usize| {
+        let create = format!("CREATE {folder}").into_bytes();
+        let mail = (1..=count).map(|n| append(folder, &message(format!("{word}{n}"))));
+        imap(&lab.source, &[vec![create], mail.collect()].concat());
+    };
+    fill("Un", "un", 3);
+    fill("Deux", "deux", 4);
+    share_validity(&lab.source, ["Un", "Deux"]);
+    let report = lab.copy().await;
+    assert_eq!((report.outcome, written(&report)), (Outcome::Complete, 7));
+
+    // The two swap their names, and one message more comes to each.
+    let place = |name: &str| lab.source.mailbox("agent01").join(format!(".{name}"));
+    for (from, to) in [("Un", "x"), ("Deux", "Un"), ("x", "Deux")] {
+        std::fs::rename(place(from), place(to)).expect("rename");
+    }
+    imap(
+        &lab.source,
+        &[
+            append("Un", &message("deux5".into())),
+            append("Deux", &message("un4".into())),
+        ],
+    );
+    let report = lab.copy().await;
+    assert_eq!(report.outcome, Outcome::Complete, "{}", summary(&report));
+    assert_eq!(written(&report), 2, "{}", summary(&report));
+    assert_eq!(subjects(&lab.target, "Un"), numbered("un", 4).collect());
+    assert_eq!(subjects(&lab.target, "Deux"), numbered("deux", 5).collect());
+
+    // One is deleted and made anew: its UIDs begin again, and mean other messages.
+    imap(&lab.source, &[b"DELETE Un".to_vec()]);
+    fill("Un", "nouveau", 5);
+    share_validity(&lab.source, ["Un", "Deux"]);
+    for expected in [5, 0] {
+        let report = lab.copy().await;
+        assert_eq!(report.outcome, Outcome::Complete, "{}", summary(&report));
+        assert_eq!(written(&report), expected, "{}", summary(&report));
+    }
+    let kept = numbered("deux", 5).chain(numbered("nouveau", 5));
+    assert_eq!(subjects(&lab.target, "Deux"), kept.collect());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_the_user_deleted_does_not_come_back() {
     let lab = Lab::new(80, 1);

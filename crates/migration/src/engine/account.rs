@@ -1,18 +1,18 @@
 //! One account from survey to proof.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Job;
 use super::carry::{carry, source_error, target_error};
 use super::collections;
 use super::options::Verification;
-use super::plan::{FolderPlan, plan};
+use super::plan::{FolderPlan, afresh, plan};
 use super::prove;
 use super::renamed;
 use super::writer::Caution;
 use crate::account::Account;
 use crate::context::Context;
-use crate::error::MigrationError;
+use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, JournalState, Watermark};
 use crate::model::FolderPath;
 use crate::payload::Room;
@@ -160,13 +160,9 @@ async fn copy_inner(
         }
     };
     note_left_alone(&*source, report);
-    let moved = renamed::recognise(journal.state(), &mut *source, &surveyed)
-        .await
-        .map_err(|error| source_error(job, error))?;
-    report.notes.extend(moved.notes);
-    journal.append(moved.records)?;
+    let (surveyed, replaced) = follow(job, &mut journal, &mut *source, surveyed, report).await?;
     let folders = surveyed.len();
-    let (work, skipped) = sort_out(job, &journal, surveyed, report);
+    let (work, skipped) = sort_out(job, &journal, surveyed, &replaced, report);
     if attempt == 0 {
         let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
         job.progress.event(Event::Surveyed {
@@ -195,12 +191,39 @@ async fn copy_inner(
         .map_err(|error| target_error(job, error))
 }
 
+/// The journal follows folders that moved at the source. Where another folder took a known one's
+/// place the source is asked for all that is there; the paths are those of which the journal knows
+/// nothing any more.
+async fn follow(
+    job: &Job,
+    journal: &mut Journal,
+    source: &mut dyn Source,
+    surveyed: Vec<SourceFolder>,
+    report: &mut AccountReport,
+) -> Result<(Vec<SourceFolder>, HashSet<FolderPath>), MigrationError> {
+    let failed = |error: EndpointError| source_error(job, error);
+    let moved = renamed::recognise(journal.state(), source, &surveyed).await;
+    let moved = moved.map_err(failed)?;
+    let replaced = moved.replaced();
+    report.notes.extend(moved.notes);
+    journal.append(moved.records)?;
+    if moved.taken.is_empty() {
+        return Ok((surveyed, replaced));
+    }
+    tracing::warn!(folders = moved.taken.len(), "folders_taken_by_others");
+    let mut known = Complete::of(journal.state());
+    known.0.retain(|path, _| !moved.taken.contains(path));
+    let surveyed = source.survey(&known).await.map_err(failed)?;
+    Ok((surveyed, replaced))
+}
+
 /// Folders with something to do, and those that are as they were. One that cannot be read is an
 /// exception.
 fn sort_out(
     job: &Job,
     journal: &Journal,
     surveyed: Vec<SourceFolder>,
+    replaced: &HashSet<FolderPath>,
     report: &mut AccountReport,
 ) -> (Vec<(SourceFolder, FolderPlan)>, Vec<SourceFolder>) {
     let mut skipped = Vec::new();
@@ -217,7 +240,11 @@ fn sort_out(
             report.exceptions.push(exception);
             continue;
         }
-        let plan = plan(&folder, journal.state());
+        let plan = if replaced.contains(&folder.path) {
+            afresh(&folder)
+        } else {
+            plan(&folder, journal.state())
+        };
         let subscribe = folder.subscribed && !journal.state().subscribed.contains(&folder.path);
         let unverified = plan.unverified && job.options.verification == Verification::New
             || job.options.verification == Verification::All;

@@ -36,6 +36,11 @@ pub(super) struct FolderPlan {
     pub(super) unverified: bool,
 }
 
+/// Plans a folder that the journal knows nothing of, whatever it has at its path.
+pub(super) fn afresh(folder: &SourceFolder) -> FolderPlan {
+    plan(folder, &JournalState::default())
+}
+
 /// Plans one folder.
 pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan {
     let state = journal

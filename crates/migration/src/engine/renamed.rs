@@ -5,16 +5,19 @@
 //! first: there are servers whose identities are false. It keeps its place at the target: its
 //! journal follows the new path, so nothing is copied twice. A folder that is gone leaves what was
 //! copied at the target.
+//!
+//! Servers that give several folders one UIDVALIDITY do not tell when another folder took a name:
+//! where one of them changed, some of its messages are compared before the journal is believed.
 
 use std::collections::{HashMap, HashSet};
 
 use tokio::sync::mpsc;
 
 use crate::error::EndpointError;
-use crate::journal::{FolderState, JournalState, Record};
-use crate::model::{FolderPath, MessageHash, Uid};
+use crate::journal::{FolderState, ItemRecord, JournalState, Record};
+use crate::model::{FolderPath, Uid};
 use crate::proof::{Note, NoteKind};
-use crate::source::{Delivery, Entries, FolderWork, Source, SourceFolder};
+use crate::source::{Delivery, Entries, FolderWork, Item, Source, SourceFolder};
 
 /// Messages read to recognise a folder by.
 const SAMPLE: usize = 4;
@@ -24,6 +27,31 @@ const SAMPLE: usize = 4;
 pub(super) struct Moved {
     pub(super) records: Vec<Record>,
     pub(super) notes: Vec<Note>,
+    /// Paths whose UIDVALIDITY is as it was and whose messages are another folder's: what changed
+    /// since the journalled state is not all that they hold.
+    pub(super) taken: HashSet<FolderPath>,
+}
+
+impl Moved {
+    /// Taken paths that no journalled folder moved to: the journal knows nothing of what is there.
+    pub(super) fn replaced(&self) -> HashSet<FolderPath> {
+        let filled = self.records.iter().filter_map(|record| match record {
+            Record::Renamed(_, path) => Some(path),
+            _ => None,
+        });
+        let filled: HashSet<&FolderPath> = filled.collect();
+        let taken = self.taken.iter().filter(|path| !filled.contains(path));
+        taken.cloned().collect()
+    }
+}
+
+/// What stands at a path that the journal knows.
+enum Standing {
+    Same,
+    /// Its UIDVALIDITY says so.
+    Renumbered,
+    /// Its messages say so.
+    Another,
 }
 
 /// Compares the journal's folders with the survey.
@@ -36,12 +64,25 @@ pub(super) async fn recognise(
         .iter()
         .map(|folder| (&folder.path, folder))
         .collect();
+    let mut moved = Moved::default();
     let mut standing: HashSet<&FolderPath> = HashSet::new();
+    let mut sharing: HashMap<u32, usize> = HashMap::new();
     for folder in surveyed {
-        if let Some(state) = journal.folder(&folder.path)
-            && stands(folder, state, source).await?
-        {
-            standing.insert(&folder.path);
+        *sharing.entry(folder.validity).or_default() += 1;
+    }
+    for folder in surveyed {
+        let Some(state) = journal.folder(&folder.path) else {
+            continue;
+        };
+        let shared = sharing.get(&folder.validity) > Some(&1);
+        match stands(folder, state, shared, source).await? {
+            Standing::Same => {
+                standing.insert(&folder.path);
+            }
+            Standing::Renumbered => {}
+            Standing::Another => {
+                moved.taken.insert(folder.path.clone());
+            }
         }
     }
     let mut lost: Vec<&FolderState> = journal
@@ -53,7 +94,6 @@ pub(super) async fn recognise(
         .iter()
         .filter(|folder| folder.unreadable.is_none() && !standing.contains(&folder.path))
         .collect();
-    let mut moved = Moved::default();
     for state in lost {
         let found = find(state, &fresh, source).await?;
         let note = |kind, detail| Note {
@@ -82,24 +122,35 @@ pub(super) async fn recognise(
 async fn stands(
     folder: &SourceFolder,
     state: &FolderState,
+    shared: bool,
     source: &mut dyn Source,
-) -> Result<bool, EndpointError> {
+) -> Result<Standing, EndpointError> {
     if folder.unreadable.is_some() {
-        return Ok(true);
+        return Ok(Standing::Same);
     }
     if folder.validity != state.record.source_validity {
-        return Ok(false);
+        return Ok(Standing::Renumbered);
     }
     let other = match (&folder.identity, &state.identity) {
         (Some(now), Some(then)) => now != then,
         _ => false,
     };
-    // Path and UIDVALIDITY say that it is the same one, its identity that it is not. Where nothing
-    // changed, or where no message can tell, the identity is not believed.
-    if !other || sample(state, folder).is_empty() {
-        return Ok(true);
+    // Path and UIDVALIDITY say that it is the same one; its identity may say that it is not, or the
+    // UIDVALIDITY say nothing. Where no message can tell, neither is believed.
+    let doubtful = other || shared && state.complete != Some(folder.watermark);
+    let uids = sample(state, folder);
+    if !doubtful || uids.is_empty() {
+        return Ok(Standing::Same);
     }
-    same_messages(state, folder, source).await
+    // A server may show one message in several ways; its date and size stay.
+    let same = messages_are(state, folder, source, uids, |item, record| {
+        let dated = record.date.is_some() && item.date == record.date;
+        item.payload.hash == record.hash || dated && item.payload.size == record.size
+    });
+    Ok(match same.await? {
+        Some(false) => Standing::Another,
+        Some(true) | None => Standing::Same,
+    })
 }
 
 /// The surveyed folder that a journalled one became.
@@ -115,23 +166,37 @@ async fn find(
     let like = |index: &usize| state.identity.is_some() && fresh[*index].identity == state.identity;
     candidates.sort_by_key(|index| !like(index));
     for index in candidates {
-        if same_messages(state, fresh[index], source).await? {
+        let uids = sample(state, fresh[index]);
+        let alike = |item: &Item, record: &ItemRecord| item.payload.hash == record.hash;
+        if messages_are(state, fresh[index], source, uids, alike).await? == Some(true) {
             return Ok(Some(index));
         }
     }
     Ok(None)
 }
 
-/// UIDs that both know, the smallest messages first.
+/// UIDs that both know, the smallest messages first. Where the source told only what changed, the
+/// others are taken to be there: one that is not is not delivered.
 fn sample(state: &FolderState, folder: &SourceFolder) -> Vec<Uid> {
-    let (Entries::All(entries) | Entries::Changed(entries)) = &folder.entries else {
-        return Vec::new();
+    let known = |uid: &Uid| {
+        state
+            .items
+            .get(uid)
+            .map(|item| (item.size, item.source_uid))
     };
-    let mut common: Vec<(u64, Uid)> = entries
-        .iter()
-        .filter_map(|entry| state.items.get(&entry.uid))
-        .map(|item| (item.size, item.source_uid))
-        .collect();
+    let told_gone = |uid: &Uid| {
+        let mut ranges = folder.gone.iter();
+        ranges.any(|(first, last)| (first..=last).contains(&uid))
+    };
+    let mut common: Vec<(u64, Uid)> = match &folder.entries {
+        Entries::Unchanged => Vec::new(),
+        Entries::All(entries) => entries.iter().filter_map(|one| known(&one.uid)).collect(),
+        Entries::Changed(_) => {
+            let there = state.items.keys().filter(|uid| !state.gone.contains(uid));
+            let there = there.filter(|uid| !told_gone(uid));
+            there.filter_map(known).collect()
+        }
+    };
     common.sort_unstable();
     let mut uids: Vec<Uid> = common
         .into_iter()
@@ -142,14 +207,16 @@ fn sample(state: &FolderState, folder: &SourceFolder) -> Vec<Uid> {
     uids
 }
 
-async fn same_messages(
+/// Whether each of these messages is alike what the journal has; none when none came.
+async fn messages_are(
     state: &FolderState,
     folder: &SourceFolder,
     source: &mut dyn Source,
-) -> Result<bool, EndpointError> {
-    let uids = sample(state, folder);
+    uids: Vec<Uid>,
+    alike: impl Fn(&Item, &ItemRecord) -> bool,
+) -> Result<Option<bool>, EndpointError> {
     if uids.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let work = FolderWork {
         index: 0,
@@ -158,21 +225,20 @@ async fn same_messages(
         uids,
     };
     let (out, mut deliveries) = mpsc::channel(1);
-    let collect = async {
-        let mut hashes: Vec<(Uid, MessageHash)> = Vec::new();
+    let compare = async {
+        let mut all: Option<bool> = None;
         while let Some(delivery) = deliveries.recv().await {
             if let Delivery::Item(_, item) = delivery {
-                hashes.push((item.uid, item.payload.hash));
+                let record = state.items.get(&item.uid);
+                let same = record.is_some_and(|record| alike(&item, record));
+                all = Some(all.unwrap_or(true) && same);
             }
         }
-        hashes
+        all
     };
-    let (read, hashes) = futures::future::join(source.read(vec![work], out), collect).await;
+    let (read, all) = futures::future::join(source.read(vec![work], out), compare).await;
     read?;
-    let alike = |(uid, hash): &(Uid, MessageHash)| {
-        state.items.get(uid).is_some_and(|item| item.hash == *hash)
-    };
-    Ok(!hashes.is_empty() && hashes.iter().all(alike))
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -182,10 +248,10 @@ mod tests {
     use futures::future::BoxFuture;
 
     use super::*;
-    use crate::journal::{FolderRecord, ItemRecord};
-    use crate::model::FlagSet;
+    use crate::journal::FolderRecord;
+    use crate::model::{FlagSet, MessageHash};
     use crate::payload::Payload;
-    use crate::source::{Entry, Item, Known};
+    use crate::source::{Entry, Known};
 
     /// Each message's bytes are its folder's first name and its UID; it counts what is read.
     struct Server {
@@ -331,8 +397,27 @@ mod tests {
         let (moved, read) = seen(&known, &folders).await;
         let expected = [Record::Renamed(0, path("B")), Record::Renamed(1, path("A"))];
         assert_eq!(moved.records, expected);
+        assert_eq!(moved.taken, HashSet::from([path("A"), path("B")]));
+        assert_eq!(moved.replaced(), HashSet::new());
         // Both that do not stand, then both where they are now: nothing in vain.
         assert_eq!(read, 12);
+    }
+
+    #[tokio::test]
+    async fn where_one_uidvalidity_serves_all_messages_tell_folders_apart() {
+        let known = journal(&[("A", 7, "x"), ("B", 7, "x")]);
+        let folders = [("A", "B", 7, "x"), ("B", "A", 7, "x")];
+        let (moved, _) = seen(&known, &folders).await;
+        let expected = [Record::Renamed(0, path("B")), Record::Renamed(1, path("A"))];
+        assert_eq!(moved.records, expected);
+        assert_eq!(moved.replaced(), HashSet::new());
+        // B was deleted and made anew.
+        let (moved, _) = seen(&known, &[("A", "A", 7, "x"), ("B", "N", 7, "x")]).await;
+        assert_eq!((moved.records.as_slice(), moved.notes.len()), (&[][..], 0));
+        assert_eq!(moved.replaced(), HashSet::from([path("B")]));
+        // Nothing happened.
+        let (moved, _) = seen(&known, &[("A", "A", 7, "x"), ("B", "B", 7, "x")]).await;
+        assert_eq!(moved, Moved::default());
     }
 
     #[tokio::test]
