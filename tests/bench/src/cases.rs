@@ -25,6 +25,8 @@ pub enum Case {
     Folder60k,
     /// Few messages, for tools that are slow.
     Small,
+    /// Loopback, into our own store through its door.
+    Own,
     /// Loopback, a target that syncs nothing.
     NoFsync,
 }
@@ -49,6 +51,7 @@ impl Case {
             Self::Folder6k => "un dossier, dix fois plus petit",
             Self::Folder60k => "un seul grand dossier",
             Self::Small => "petit corpus, pour les outils lents, P2",
+            Self::Own => "boucle locale, dans notre propre magasin par sa porte, P2",
             Self::NoFsync => "boucle locale, cible sans fsync, P2",
         }
     }
@@ -78,6 +81,7 @@ impl Case {
                 &[Tool::Ours, Tool::OursUnverified, Tool::Mbsync]
             }
             Self::Small => &[Tool::Ours, Tool::Mbsync, Tool::Offlineimap],
+            Self::Own => &[Tool::Ours, Tool::OursUnverified, Tool::Doveadm, Tool::Limit],
             Self::Folder6k => &[Tool::Ours],
             Self::Folder60k => &[Tool::Ours, Tool::Doveadm],
             Self::NoFsync => &[Tool::Ours, Tool::OursUnverified],
@@ -88,7 +92,7 @@ impl Case {
     /// much as three.
     pub fn rounds(self, asked: usize) -> usize {
         match self {
-            Self::Lan | Self::Tls | Self::NoFsync => asked,
+            Self::Lan | Self::Tls | Self::Own | Self::NoFsync => asked,
             _ => asked.min(1),
         }
     }
@@ -126,7 +130,7 @@ impl Case {
     /// Whether what arrived is compared, and what a few changes at the source then take is
     /// measured.
     pub fn compared(self) -> bool {
-        matches!(self, Self::Lan | Self::Small | Self::Folder60k)
+        matches!(self, Self::Lan | Self::Own | Self::Small | Self::Folder60k)
     }
 
     /// Whether a pass after some changes at the source is measured.

@@ -13,7 +13,7 @@ use crate::corpus::{self, mailbox_name};
 use crate::dovecot::{self, Dovecot, Format, PASSWORD};
 use crate::proxy::Proxy;
 use crate::witness::{self, Mailbox};
-use crate::{folder, seeds};
+use crate::{door, folder, seeds};
 
 /// Bytes of the largest attachment.
 const LARGEST: usize = 30_000_000;
@@ -156,6 +156,8 @@ pub struct Target {
     pub directory: PathBuf,
     proxies: (Option<Proxy>, Option<Proxy>),
     tls: bool,
+    /// Port of our own store's door.
+    door: Option<u16>,
 }
 
 impl Target {
@@ -167,10 +169,13 @@ impl Target {
         }
         let home = directory.join("target");
         fs::create_dir_all(&home)?;
-        let options = dovecot::Options {
+        let mut options = dovecot::Options {
             fsync: case.fsync(),
             ..dovecot::Options::default()
         };
+        let door = (case == Case::Own)
+            .then(|| door::open(&mut options, &home, &home.join("mail")))
+            .transpose()?;
         let server = Dovecot::start(&home, &options)?;
         let (before_source, before_target) = case.delays();
         let proxy = |delay: Option<crate::proxy::Behaviour>, to: u16| {
@@ -187,6 +192,7 @@ impl Target {
             directory: directory.to_owned(),
             proxies,
             tls: case == Case::Tls,
+            door,
         })
     }
 
@@ -199,7 +205,8 @@ impl Target {
         };
         (
             port(&self.proxies.0, source),
-            port(&self.proxies.1, &self.server),
+            self.door
+                .unwrap_or_else(|| port(&self.proxies.1, &self.server)),
         )
     }
 

@@ -70,7 +70,7 @@ struct MigrationArgs {
 }
 
 /// Every case that has a goal, and the one for slow tools.
-const DEFAULT_CASES: &str = "lan,tls,far,both-far,folder6k,folder60k,small";
+const DEFAULT_CASES: &str = "lan,tls,own,far,both-far,folder6k,folder60k,small";
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {

@@ -29,7 +29,7 @@ struct Migration {
     /// Rounds; medians are shown. Cases that are slow or without a ratio run once
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Cases: lan, tls, far, both-far, folder6k, folder60k, small, no-fsync (all but the last)
+    /// Cases: lan, tls, own, far, both-far, folder6k, folder60k, small, no-fsync (all but the last)
     #[arg(long)]
     cases: Option<String>,
     /// Tools instead of each case's own: ours, ours-unverified, mbsync, doveadm, offlineimap, limit

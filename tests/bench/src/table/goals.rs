@@ -28,12 +28,13 @@ fn at_most(value: f64, bound: f64) -> bool {
 
 /// A ratio to be reached.
 fn faster(name: &'static str, bound: f64, unit: &'static str, measured: Option<f64>) -> Goal {
+    let digits = if bound.fract() == 0.0 { 0 } else { 2 };
     Goal {
         name,
-        wanted: format!("≥ {}{unit}", french(Some(bound), 0)),
+        wanted: format!("≥ {}{unit}", french(Some(bound), digits)),
         measured,
         unit,
-        digits: 1,
+        digits: digits.max(1),
         met: at_least,
         bound,
     }
@@ -83,6 +84,8 @@ pub(super) fn render(runs: Runs<'_>) -> String {
 }
 
 const MBSYNC: &str = " × mbsync";
+const DOVEADM: &str = " × `doveadm backup`";
+const LIMIT: &str = " × la limite";
 
 fn speed(runs: Runs<'_>) -> Vec<Goal> {
     let against = |case: Case, ours: Tool, pass: Pass| {
@@ -91,6 +94,10 @@ fn speed(runs: Runs<'_>) -> Vec<Goal> {
     };
     let first = |case, ours| against(case, ours, first);
     let (with, without) = (Tool::Ours, Tool::OursUnverified);
+    let own = |peer: Tool, ours: Tool| {
+        let wall = |tool| runs.wall(Case::Own, tool, self::first);
+        ratio(wall(peer), wall(ours))
+    };
     let slowest = [Case::Lan, Case::Tls, Case::Far, Case::BothFar]
         .into_iter()
         .filter_map(|case| against(case, with, second))
@@ -107,6 +114,30 @@ fn speed(runs: Runs<'_>) -> Vec<Goal> {
             10.0,
             MBSYNC,
             first(Case::Lan, without),
+        ),
+        faster(
+            "notre magasin, relecture comprise",
+            1.5,
+            DOVEADM,
+            own(Tool::Doveadm, with),
+        ),
+        faster(
+            "notre magasin, sans relecture, comme doveadm",
+            1.5,
+            DOVEADM,
+            own(Tool::Doveadm, without),
+        ),
+        faster(
+            "notre magasin, relecture comprise",
+            0.75,
+            LIMIT,
+            own(Tool::Limit, with),
+        ),
+        faster(
+            "notre magasin, sans relecture",
+            0.75,
+            LIMIT,
+            own(Tool::Limit, without),
         ),
         faster("source à 20 ms", 5.0, MBSYNC, first(Case::Far, with)),
         faster("les deux à 20 ms", 6.0, MBSYNC, first(Case::BothFar, with)),
