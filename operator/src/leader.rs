@@ -42,11 +42,13 @@ impl Leadership {
     }
 }
 
-/// Starts competing for the lease; this pod's name is the identity.
+/// Starts competing for the lease; this pod's name and UID are the identity. By the name alone, the
+/// pod of a `StatefulSet` would take the lease from one of the same name that still runs: on a node
+/// that was cut off, or after `kubectl delete --force`.
 pub async fn compete(client: Client, settings: &Settings) -> Result<Lease, LeaderError> {
     let manager = LeaseManagerBuilder::new(client, OPERATOR_ACCOUNT)
         .with_namespace(&settings.namespace)
-        .with_identity(&settings.pod_name)
+        .with_identity(settings.identity())
         .with_duration(DURATION)
         .with_grace(GRACE)
         .build()

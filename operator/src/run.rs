@@ -94,7 +94,7 @@ async fn lead(tasks: &mut Tasks, parts: &Parts) -> anyhow::Result<()> {
     });
     tasks.spawn("signals", stop_on_signal(tasks.stop.clone()));
     tasks.alive_until(lease.acquired()).await??;
-    tracing::info!(identity = parts.settings.pod_name, "leading");
+    tracing::info!(identity = parts.settings.identity(), "leading");
     let stop = tasks.stop.clone();
     tasks.spawn("lease", async move {
         tokio::select! {

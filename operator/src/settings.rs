@@ -26,9 +26,12 @@ pub struct Settings {
     /// Namespace that the operator runs in
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: String,
-    /// Name of the operator's pod: its identity in the lease
+    /// Name of the operator's pod
     #[arg(long, env = "POD_NAME")]
     pub pod_name: String,
+    /// UID of the operator's pod: a pod that replaces another has its name, and waits for its lease
+    #[arg(long, env = "POD_UID")]
+    pub pod_uid: String,
     /// Host name of the region's PostgreSQL, as its certificate carries it
     #[arg(long, env = "MELOUVERT_DATABASE_HOST")]
     pub database_host: String,
@@ -57,6 +60,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Who this process is in the lease.
+    pub fn identity(&self) -> String {
+        format!("{}_{}", self.pod_name, self.pod_uid)
+    }
+
     /// The user name under which the operator's own acts are journaled.
     pub fn own_identity(&self) -> String {
         format!(
