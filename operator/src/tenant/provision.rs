@@ -159,8 +159,13 @@ async fn acts(
         journal::own_act(store, &actor, "space.applied", &name, detail).await?;
     }
     for secret in &keys.renewed {
-        let detail = json!({"secret": secret, "serial": serial(keys, secret)});
+        let serial = serial(keys, secret);
+        let detail = json!({"secret": secret, "serial": serial});
         journal::own_act(store, &actor, "certificate.renewed", &name, detail).await?;
+        let note = format!("the certificate in Secret {secret} was renewed: serial {serial}");
+        ctx.events
+            .normal(&context::reference(object), "CertificateRenewed", &note)
+            .await;
     }
     Ok(())
 }
