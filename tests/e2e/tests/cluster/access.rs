@@ -88,8 +88,31 @@ fn the_helpdesk_lists_agents_but_sees_no_mailbox_nor_journal() -> anyhow::Result
 #[ignore = "needs a cluster: cargo xtask test"]
 fn a_stranger_is_told_which_right_is_missing() -> anyhow::Result<()> {
     two_spaces()?;
-    let mut command = as_person("inconnu", &[])?;
-    let (code, said) = refuses(command.args(["agent", "list", "--siren", "211401187"]))?;
-    ensure!(code == 4, "exit code {code}: {said}");
+    for (arguments, expected) in [
+        // The way to the platform API is closed to whoever has no role there.
+        (
+            &["agent", "list", "--siren", "211401187"][..],
+            "Role melouvert-api-client",
+        ),
+        (&["collectivity", "list"], "vous n'en avez pas le droit"),
+        (
+            &["collectivity", "show", "211401187"],
+            "vous n'en avez pas le droit",
+        ),
+        (
+            &["collectivity", "suspend", "211401187"],
+            "vous n'en avez pas le droit",
+        ),
+        (
+            &["migrate", "status", "211401187"],
+            "vous n'en avez pas le droit",
+        ),
+    ] {
+        let (code, said) = refuses(as_person("inconnu", &[])?.args(arguments))?;
+        ensure!(
+            code == 4 && said.contains(expected) && said.contains("que faire :"),
+            "{arguments:?}: exit code {code}: {said}"
+        );
+    }
     Ok(())
 }
