@@ -1,8 +1,14 @@
 //! What is deleted comes back; what dies in the middle goes on.
 
 use anyhow::ensure;
-use melouvert_e2e::{PASSWORD, await_ready, eventually, field, kubectl, platform, two_spaces};
-use xtask::space::{ARROMANCHES, CAEN, Space};
+use melouvert_e2e::{
+    PASSWORD, await_ready, eventually, field, kubectl, melouvert, melouvert_refuses, platform,
+    two_spaces,
+};
+use xtask::{
+    platform::SYSTEM,
+    space::{ARROMANCHES, CAEN, Space},
+};
 
 fn uid(kind: &str, name: &str) -> anyhow::Result<String> {
     field(kind, "col-211401187", name, "{.metadata.uid}")
@@ -100,31 +106,98 @@ fn the_operator_killed_while_opening_a_space_goes_on() -> anyhow::Result<()> {
     await_ready(ARROMANCHES)
 }
 
+/// Scales a workload of the platform; back to one replica also after a failure.
+struct Away(&'static str);
+
+impl Away {
+    fn send(name: &'static str) -> anyhow::Result<Self> {
+        let away = Self(name);
+        scale(name, 0)?;
+        let pod = format!("pod/{name}-0");
+        kubectl(&["wait", &pod, "-n", SYSTEM, "--for=delete", "--timeout=60s"])?;
+        Ok(away)
+    }
+}
+
+impl Drop for Away {
+    #[expect(clippy::print_stderr, reason = "nobody else hears of it")]
+    fn drop(&mut self) {
+        if let Err(error) = scale(self.0, 1) {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+fn scale(name: &str, replicas: u8) -> anyhow::Result<()> {
+    let count = format!("--replicas={replicas}");
+    kubectl(&["scale", "statefulset", name, "-n", SYSTEM, &count]).map(drop)
+}
+
 #[test]
 #[ignore = "needs a cluster: cargo xtask test"]
-fn postgresql_restarted_leaves_nothing_broken() -> anyhow::Result<()> {
-    let (caen, _) = two_spaces()?;
+fn postgresql_away_is_told_and_comes_back() -> anyhow::Result<()> {
+    let (caen, rouen) = two_spaces()?;
+    let away = Away::send("melouvert-postgresql")?;
+    let (code, said) = melouvert_refuses(&["agent", "list", "--siren", CAEN.siren])?;
+    ensure!(
+        code == 6 && said.contains("la base de données") && said.contains("que faire :"),
+        "exit code {code}: {said}"
+    );
+    // A change that is new in each run, so that the operator has something to journal.
+    let contact = format!("dsi{}@{}", std::process::id(), CAEN.domain);
+    let patch = serde_json::json!({"spec": {"contacts": {"dsi": contact}}}).to_string();
     kubectl(&[
-        "delete",
-        "pod",
-        "melouvert-postgresql-0",
-        "-n",
-        "melouvert-system",
+        "patch",
+        "collectivity",
+        &caen.namespace(),
+        "--type=merge",
+        "-p",
+        &patch,
     ])?;
-    eventually("PostgreSQL", || {
-        kubectl(&[
-            "wait",
-            "pod/melouvert-postgresql-0",
-            "-n",
-            "melouvert-system",
-            "--for=condition=Ready",
-            "--timeout=30s",
-        ])
+    eventually("the operator to tell it", || {
+        let shown = melouvert(&["collectivity", "show", CAEN.siren])?;
+        ensure!(
+            shown.contains("la base de données ne répond pas ; l'opérateur réessaie"),
+            "{shown}"
+        );
+        Ok(())
     })?;
-    let jeanne = caen.address("jeanne.martin");
-    eventually("logins in Caen", || caen.mailbox(&jeanne, PASSWORD).login())?;
+    drop(away);
+    // Each space's Dovecot notices at its next query that its connection broke.
+    for (space, name) in [(&caen, "jeanne.martin"), (&rouen, "paul.durand")] {
+        let address = space.address(name);
+        eventually(&address, || space.mailbox(&address, PASSWORD).login())?;
+    }
     eventually("the platform API", || {
-        melouvert_e2e::melouvert(&["agent", "list", "--siren", CAEN.siren])
+        melouvert(&["agent", "list", "--siren", CAEN.siren])
     })?;
     await_ready(CAEN)
+}
+
+#[test]
+#[ignore = "needs a cluster: cargo xtask test"]
+fn the_operator_away_is_told_as_such() -> anyhow::Result<()> {
+    two_spaces()?;
+    let away = Away::send("melouvert-operator")?;
+    let refused = melouvert_refuses(&["agent", "list", "--siren", CAEN.siren]);
+    // What needs no operator still answers.
+    let listed = melouvert(&["collectivity", "list", "-o", "name"]);
+    drop(away);
+    eventually("the operator", || {
+        kubectl(&[
+            "wait",
+            "pod/melouvert-operator-0",
+            "-n",
+            SYSTEM,
+            "--for=condition=Ready",
+            "--timeout=60s",
+        ])
+    })?;
+    let (code, said) = refused?;
+    ensure!(
+        code == 6 && said.contains("opérateur") && said.contains("que faire :"),
+        "exit code {code}: {said}"
+    );
+    ensure!(listed?.contains(CAEN.siren), "the list needs the operator");
+    Ok(())
 }
