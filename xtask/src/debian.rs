@@ -37,6 +37,8 @@ pub fn packages(need: Need) -> &'static [&'static str] {
             "postgresql",
             "pst-utils",
             "python3",
+            "python3-dkim",
+            "python3-nacl",
             "swaks",
         ],
         Need::GreenMail => &["default-jre-headless", "maven"],

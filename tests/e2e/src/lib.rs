@@ -3,8 +3,8 @@
 //! Owns: what the tests share. `cargo xtask test` installs the platform and runs them.
 //! Must not know: the inside of any product crate.
 
+pub mod dkim;
 pub mod external;
-
 pub mod witness;
 
 use std::{

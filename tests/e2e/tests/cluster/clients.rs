@@ -3,8 +3,11 @@
 use std::process::Command;
 
 use anyhow::ensure;
-use melouvert_e2e::{PASSWORD, deliver, eventually, outcome, text, two_spaces};
-use xtask::{mailbox, space};
+use melouvert_e2e::{PASSWORD, deliver, dkim, eventually, outcome, text, two_spaces};
+use xtask::{
+    mailbox,
+    space::{self, CAEN, ROUEN},
+};
 
 #[test]
 #[ignore = "needs a cluster: cargo xtask test"]
@@ -60,6 +63,39 @@ fn a_message_crosses_both_relays_signed() -> anyhow::Result<()> {
         received.contains("Bonjour à vous."),
         "the text was altered:\n{received}"
     );
+    signed(&received)
+}
+
+/// Both signatures hold with the keys that the command line tells Caen to publish, and with those
+/// alone.
+fn signed(message: &str) -> anyhow::Result<()> {
+    let caens = dkim::published(CAEN.siren)?;
+    let mut found = dkim::verify(message, &caens)?;
+    found.sort();
+    ensure!(
+        found
+            == [
+                "ed25519-sha256 m1 caen.example pass",
+                "rsa-sha256 m2 caen.example pass"
+            ],
+        "{found:?}\n{message}"
+    );
+    let altered = message.replace("Bonjour", "Bonsoir");
+    let rouens = dkim::published(ROUEN.siren)?;
+    let swapped = rouens
+        .into_iter()
+        .map(|(name, text)| (name.replace(ROUEN.domain, CAEN.domain), text))
+        .collect();
+    for (text, records, what) in [
+        (altered.as_str(), &caens, "an altered text"),
+        (message, &swapped, "another collectivity's keys"),
+    ] {
+        let found = dkim::verify(text, records)?;
+        ensure!(
+            found.len() == 2 && found.iter().all(|line| line.ends_with(" fail")),
+            "{what}: {found:?}"
+        );
+    }
     Ok(())
 }
 

@@ -2,10 +2,14 @@
 
 mod access;
 mod bad_input;
+mod certificates;
 mod clients;
+mod crowd;
 mod external_database;
+mod fields;
 mod isolation;
 mod journal;
+mod leader;
 mod lifecycle;
 mod migration;
 mod repair;
