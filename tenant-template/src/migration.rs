@@ -18,10 +18,12 @@ use melouvert_api::{
     migration::Source,
 };
 use melouvert_domain::{NamespaceName, ResourceName, Siren};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use crate::{
     Object, Wave, certificates,
-    mail::{claim, ports},
+    mail::claim,
     meta::{Place, Strings, matching},
     network::{self, PLATFORM_API_PORT},
     pod::{
@@ -51,6 +53,9 @@ const GRACE_SECONDS: i64 = 60;
 
 const CONFIG: &str = "/etc/melouvert";
 const TOKEN: &str = "/var/run/melouvert";
+const DOOR: &str = "/door";
+/// The key of a pass's Secret.
+const PASSWORD: &str = "password";
 
 /// A migration whose every field was checked.
 #[derive(Debug, Clone)]
@@ -75,6 +80,8 @@ pub struct ValidatedMigration {
     pub dns_cidrs: Vec<String>,
     /// The namespace of the platform API.
     pub system_namespace: String,
+    /// Whether the space's store has a door for migrations.
+    pub door: bool,
 }
 
 impl ValidatedMigration {
@@ -96,6 +103,8 @@ pub struct Pass {
     pub account: String,
     /// Its wave.
     pub wave: String,
+    /// The account's address in the space.
+    pub target_user: String,
     /// The Secret with `accounts.csv`, whose line of this account is used alone.
     pub accounts_secret: String,
     /// The pass's number.
@@ -130,9 +139,29 @@ pub fn render_migration(migration: &ValidatedMigration) -> Vec<Wave> {
     ]
 }
 
-/// The Job of one pass over one account.
-pub fn render_pass(migration: &ValidatedMigration, pass: &Pass) -> Object {
-    Object::of(&job(migration, pass, &place(migration)))
+/// The Job of one pass over one account. Where the space's store has a door, whose key is given, a
+/// Secret of the same name comes first: the password with which the Job goes through.
+pub fn render_pass(
+    migration: &ValidatedMigration,
+    pass: &Pass,
+    door_key: Option<&SecretString>,
+) -> Vec<Object> {
+    let place = place(migration);
+    let secret = door_key.map(|key| {
+        let password = door_password(&pass.target_user, key);
+        let content = [(PASSWORD, password.expose_secret())];
+        Object::of(&place.secret(&migration.job_name(&pass.account), "Opaque", content))
+    });
+    let door = secret.is_some();
+    let job = Object::of(&job(migration, pass, door, &place));
+    secret.into_iter().chain([job]).collect()
+}
+
+/// The password of one account at the door: as the query in `dovecot-secrets.conf` makes it. It
+/// opens no other account, and no other port.
+fn door_password(user: &str, key: &SecretString) -> SecretString {
+    let key = key.expose_secret();
+    hex::encode(Sha256::digest(format!("{user}:{key}"))).into()
 }
 
 fn place(migration: &ValidatedMigration) -> Place<'_> {
@@ -166,7 +195,7 @@ fn policy(migration: &ValidatedMigration, place: &Place<'_>) -> Object {
     let cidrs = source.cidrs.iter().map(|cidr| network::block(cidr));
     let egress = vec![
         network::dns(&migration.dns_cidrs),
-        network::to(vec![mail], &[ports::IMAPS]),
+        network::to(vec![mail], &[network::migration_port(migration.door)]),
         network::to(cidrs.collect(), &[source.port]),
         network::to(vec![operator], &[PLATFORM_API_PORT]),
     ];
@@ -185,7 +214,7 @@ fn files(migration: &ValidatedMigration) -> Strings {
     files
 }
 
-fn job(migration: &ValidatedMigration, pass: &Pass, place: &Place<'_>) -> Job {
+fn job(migration: &ValidatedMigration, pass: &Pass, door: bool, place: &Place<'_>) -> Job {
     let mut meta = place.meta(&migration.job_name(&pass.account));
     let own = [
         (MIGRATION, migration.name.to_string()),
@@ -214,7 +243,7 @@ fn job(migration: &ValidatedMigration, pass: &Pass, place: &Place<'_>) -> Job {
                     labels: Some(labels),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod_spec(migration, pass)),
+                spec: Some(pod_spec(migration, pass, door)),
             },
             ..JobSpec::default()
         }),
@@ -238,8 +267,19 @@ fn no_vain_attempt() -> PodFailurePolicy {
     }
 }
 
-fn pod_spec(migration: &ValidatedMigration, pass: &Pass) -> PodSpec {
+fn pod_spec(migration: &ValidatedMigration, pass: &Pass, door: bool) -> PodSpec {
     let shared = migration.shared_name();
+    let mut volumes = vec![
+        claim_volume("state", &shared),
+        config_volume("config", &shared),
+        secret_volume("accounts", &pass.accounts_secret, &["accounts.csv"]),
+        token_volume(),
+        scratch("tmp", 256, false),
+    ];
+    if door {
+        let secret = migration.job_name(&pass.account);
+        volumes.push(secret_volume("door", &secret, &[PASSWORD]));
+    }
     PodSpec {
         service_account_name: Some(component::MIGRATION.into()),
         automount_service_account_token: Some(false),
@@ -249,14 +289,8 @@ fn pod_spec(migration: &ValidatedMigration, pass: &Pass) -> PodSpec {
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         affinity: Some(together(migration)),
         security_context: Some(pod::pod_security()),
-        containers: vec![worker(migration, pass)],
-        volumes: Some(vec![
-            claim_volume("state", &shared),
-            config_volume("config", &shared),
-            secret_volume("accounts", &pass.accounts_secret, &["accounts.csv"]),
-            token_volume(),
-            scratch("tmp", 256, false),
-        ]),
+        containers: vec![worker(migration, pass, door)],
+        volumes: Some(volumes),
         ..PodSpec::default()
     }
 }
@@ -297,7 +331,7 @@ fn token_volume() -> Volume {
     }
 }
 
-fn worker(migration: &ValidatedMigration, pass: &Pass) -> Container {
+fn worker(migration: &ValidatedMigration, pass: &Pass, door: bool) -> Container {
     let share = Share {
         cpu_request_millis: 20,
         cpu_limit_millis: CPU_LIMIT_MILLIS,
@@ -306,26 +340,30 @@ fn worker(migration: &ValidatedMigration, pass: &Pass) -> Container {
         disk_request: 16 * MEBI,
         disk_limit: DISK_LIMIT,
     };
+    let mut mounts = vec![
+        mount("state", "/state"),
+        mount("tmp", "/tmp"),
+        read_only("config", CONFIG),
+        read_only("accounts", "/accounts"),
+        read_only("token", TOKEN),
+    ];
+    if door {
+        mounts.push(read_only("door", DOOR));
+    }
     Container {
         name: "worker".into(),
         image: Some(migration.image.clone()),
         image_pull_policy: Some("IfNotPresent".into()),
         command: Some(vec!["melouvert".into()]),
-        args: Some(arguments(migration, pass)),
+        args: Some(arguments(migration, pass, door)),
         resources: Some(share.requirements()),
         security_context: Some(pod::container_security()),
-        volume_mounts: Some(vec![
-            mount("state", "/state"),
-            mount("tmp", "/tmp"),
-            read_only("config", CONFIG),
-            read_only("accounts", "/accounts"),
-            read_only("token", TOKEN),
-        ]),
+        volume_mounts: Some(mounts),
         ..Container::default()
     }
 }
 
-fn arguments(migration: &ValidatedMigration, pass: &Pass) -> Vec<String> {
+fn arguments(migration: &ValidatedMigration, pass: &Pass, door: bool) -> Vec<String> {
     let source = &migration.source;
     let mut all = vec!["migrate".to_owned(), "worker".to_owned()];
     let mut option = |name: &str, value: String| all.extend([format!("--{name}"), value]);
@@ -341,7 +379,12 @@ fn arguments(migration: &ValidatedMigration, pass: &Pass) -> Vec<String> {
         option("source-ca", format!("{CONFIG}/source-ca.pem"));
     }
     let mail = certificates::mail_host(&migration.namespace);
-    option("target", format!("{mail}:993"));
+    if door {
+        option("target", format!("{mail}:994"));
+        option("target-password", format!("{DOOR}/{PASSWORD}"));
+    } else {
+        option("target", format!("{mail}:993"));
+    }
     option("target-ca", format!("{CONFIG}/ca.crt"));
     option("state", "/state".into());
     option("account", pass.account.clone());

@@ -35,6 +35,11 @@ pub(crate) fn default_deny(place: &Place<'_>) -> Object {
     )
 }
 
+/// Where the mail pod answers migrations: at their own door, if it has one.
+pub(crate) fn migration_port(door: bool) -> u16 {
+    if door { ports::DOOR } else { ports::IMAPS }
+}
+
 /// What the mail pod answers and asks.
 pub(crate) fn mail(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
     let system = tenant.system_namespace.as_str();
@@ -42,7 +47,7 @@ pub(crate) fn mail(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
     let operator = pods_of(system, (labels::COMPONENT, component::OPERATOR));
     let relay_in = pods_of(system, (labels::COMPONENT, component::RELAY_IN));
     let relay_out = pods_of(system, (labels::COMPONENT, component::RELAY_OUT));
-    let migration = NetworkPolicyPeer {
+    let migrations = NetworkPolicyPeer {
         pod_selector: Some(matching([(labels::COMPONENT, component::MIGRATION)])),
         ..NetworkPolicyPeer::default()
     };
@@ -58,7 +63,7 @@ pub(crate) fn mail(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
         ),
         from(operator, &[ports::IMAPS, ports::SMTP, ports::DOVEADM]),
         from(relay_in, &[ports::SMTP]),
-        from(migration, &[ports::IMAPS]),
+        from(migrations, &[migration_port(tenant.region.migration_door)]),
     ];
     let egress = vec![
         dns(&tenant.region.dns_cidrs),

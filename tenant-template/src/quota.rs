@@ -48,7 +48,7 @@ pub(crate) fn quota(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
         ("services", "3".into()),
         ("services.nodeports", "0".into()),
         ("services.loadbalancers", "0".into()),
-        ("secrets", "64".into()),
+        ("secrets", "96".into()),
         ("configmaps", "32".into()),
         ("count/jobs.batch", (2 * ACCOUNTS_AT_ONCE).to_string()),
     ]);

@@ -92,6 +92,8 @@ pub struct Material {
     pub reader_password: SecretString,
     /// The key of Dovecot's administration interface.
     pub doveadm_api_key: SecretString,
+    /// What the passwords of the migrations' door are made of.
+    pub door_key: SecretString,
     /// The mail-signing Ed25519 key, PKCS#8 PEM; selector [`crate::DKIM_ED25519_SELECTOR`].
     pub dkim_ed25519: SecretString,
     /// The mail-signing RSA key, PKCS#8 PEM, once it was made in the background; selector

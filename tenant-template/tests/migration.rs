@@ -8,7 +8,7 @@ use melouvert_tenant_template::{
     ACCOUNT_LENGTH, MIGRATION_NAME_MAXIMUM, Object, Pass, ValidatedMigration, render_migration,
     render_pass,
 };
-use support::{migration, pass};
+use support::{migration, pass, secret};
 
 fn shared(migration: &ValidatedMigration) -> Vec<Object> {
     let waves = render_migration(migration);
@@ -18,13 +18,16 @@ fn shared(migration: &ValidatedMigration) -> Vec<Object> {
 #[test]
 fn a_pass() {
     let mut objects = shared(&migration());
-    objects.push(render_pass(&migration(), &pass()));
+    objects.extend(render_pass(&migration(), &pass(), None));
     let values: Vec<_> = objects.into_iter().map(|object| object.value).collect();
     insta::assert_yaml_snapshot!(values);
 }
 
 fn arguments(migration: &ValidatedMigration, pass: &Pass) -> String {
-    let job = render_pass(migration, pass);
+    let objects = render_pass(migration, pass, None);
+    let [job] = objects.as_slice() else {
+        panic!("{objects:?}")
+    };
     let found = job.value.pointer("/spec/template/spec/containers/0/args");
     found.unwrap().to_string()
 }
@@ -66,6 +69,30 @@ fn a_pass_has_its_share_and_its_depth() {
     let free = arguments(&migration(), &free);
     assert!(!free.contains("--max-connections") && !free.contains("--limit-rate"));
     assert!(free.contains("--verify-all"));
+}
+
+#[test]
+fn a_pass_through_the_door() {
+    let mut migration = migration();
+    migration.door = true;
+    let objects = render_pass(&migration, &pass(), Some(&secret("door")));
+    let values: Vec<_> = objects.into_iter().map(|object| object.value).collect();
+    insta::assert_yaml_snapshot!(values);
+}
+
+#[test]
+fn the_door_opens_to_one_account_of_one_space() {
+    let password = |user: &str, key: &str| {
+        let mut pass = pass();
+        pass.target_user = user.into();
+        let objects = render_pass(&migration(), &pass, Some(&secret(key)));
+        objects[0].value["data"]["password"].clone()
+    };
+    let jeanne = password("jeanne@caen.example", "caen");
+    assert!(jeanne.is_string());
+    assert_eq!(jeanne, password("jeanne@caen.example", "caen"));
+    assert_ne!(jeanne, password("paul@caen.example", "caen"));
+    assert_ne!(jeanne, password("jeanne@caen.example", "rouen"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use melouvert_domain::Lifecycle;
 use melouvert_tenant_template::{Object, render, render_migration};
 use serde_json::Value;
-use support::{find, material, migration, tenant};
+use support::{find, material, migration, tenant, tenant_with_door};
 
 /// `in|out peer ports` of each rule of a policy.
 fn flows(policy: &Object) -> Vec<String> {
@@ -109,4 +109,19 @@ fn a_migrations_flows() {
             "egress melouvert-system/component=operator 8443/TCP",
         ]
     );
+}
+
+#[test]
+fn a_door_is_open_to_migrations_alone() {
+    let rendered = render(&tenant_with_door(Lifecycle::Active), &material());
+    let policy = find(rendered.objects(), "NetworkPolicy", "mail");
+    let through = |flow: &String| flow.starts_with("ingress") && flow.contains("1994/TCP");
+    let through: Vec<_> = flows(policy).into_iter().filter(through).collect();
+    assert_eq!(through, ["ingress own/component=migration 1994/TCP"]);
+    let mut migration = migration();
+    migration.door = true;
+    let waves = render_migration(&migration);
+    let objects = waves.iter().flat_map(|wave| &wave.objects);
+    let policy = find(objects, "NetworkPolicy", "migration-vague-1");
+    assert!(flows(policy).contains(&"egress own/component=mail 1994/TCP".to_owned()));
 }

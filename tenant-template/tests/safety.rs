@@ -8,7 +8,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use melouvert_domain::Lifecycle;
 use melouvert_tenant_template::{Object, render, render_migration, render_pass, render_platform};
 use serde_json::Value;
-use support::{SECRET, material, migration, pass, platform, pod_spec, tenant};
+use support::{
+    SECRET, find, material, migration, pass, platform, pod_spec, secret, tenant, tenant_with_door,
+};
 
 fn everything() -> Vec<Object> {
     let mut all: Vec<Object> = [
@@ -17,11 +19,12 @@ fn everything() -> Vec<Object> {
         Lifecycle::Terminating,
     ]
     .into_iter()
-    .flat_map(|lifecycle| render(&tenant(lifecycle), &material()).waves)
+    .flat_map(|lifecycle| [tenant(lifecycle), tenant_with_door(lifecycle)])
+    .flat_map(|tenant| render(&tenant, &material()).waves)
     .chain(render_migration(&migration()))
     .flat_map(|wave| wave.objects)
     .collect();
-    all.push(render_pass(&migration(), &pass()));
+    all.extend(render_pass(&migration(), &pass(), Some(&secret("door"))));
     let (settings, secrets) = platform();
     all.extend(render_platform(&settings, &secrets));
     all
@@ -56,11 +59,28 @@ fn every_secret_given_reaches_a_secret() {
         "client",
         "reader",
         "doveadm",
+        "door",
         "ed25519",
         "rsa",
     ] {
         assert!(content.contains(&format!("{SECRET}-{of}")), "{of}");
     }
+}
+
+#[test]
+fn nobody_comes_through_the_door_of_a_space_that_is_not_active() {
+    let key = |tenant| {
+        let rendered = render(&tenant, &material());
+        let servers = find(rendered.objects(), "Secret", "mail-db");
+        let file = servers.value["data"]["dovecot-secrets.conf"]
+            .as_str()
+            .unwrap();
+        let text = String::from_utf8(STANDARD.decode(file).unwrap()).unwrap();
+        text.contains(&format!("{SECRET}-door"))
+    };
+    assert!(key(tenant_with_door(Lifecycle::Active)));
+    assert!(!key(tenant(Lifecycle::Active)));
+    assert!(!key(tenant_with_door(Lifecycle::Suspended)));
 }
 
 #[test]
@@ -160,7 +180,7 @@ fn mounts_exist(pod: &Value, container: &Value) {
 fn every_pod_is_restricted() {
     let all = everything();
     let pods: Vec<_> = all.iter().filter_map(pod_spec).collect();
-    assert_eq!(pods.len(), 4, "three mail pods and a Job");
+    assert_eq!(pods.len(), 7, "six mail pods and a Job");
     pods.into_iter().for_each(restricted);
 }
 

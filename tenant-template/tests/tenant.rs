@@ -101,6 +101,7 @@ fn what_the_pod_mounts_rolls_it_and_nothing_else_does() {
         |m| m.client = support::pair("renewed"),
         |m| m.reader_password = support::secret("renewed"),
         |m| m.doveadm_api_key = support::secret("renewed"),
+        |m| m.door_key = support::secret("renewed"),
         |m| m.dkim_rsa = None,
     ] {
         assert_ne!(template(&change), same);

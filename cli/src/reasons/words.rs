@@ -5,7 +5,7 @@ use melouvert_api::Reason;
 use super::{Adds, Words};
 
 /// What is the case, then what to do where somebody has to.
-pub(super) const WORDS: [Words; 39] = [
+pub(super) const WORDS: [Words; 40] = [
     (
         Reason::InvalidSpec,
         "un champ est incorrect : corrigez-le",
@@ -107,6 +107,12 @@ pub(super) const WORDS: [Words; 39] = [
         "la base de données a refusé une demande ; l'opérateur réessaie",
         "the database refused a request; the operator tries again",
         Adds::Cause,
+    ),
+    (
+        Reason::DoorNotReady,
+        "l'entrée réservée aux migrations n'est pas encore prête ; l'opérateur réessaie",
+        "the door for migrations is not ready yet; the operator tries again",
+        Adds::Nothing,
     ),
     (
         Reason::KeysNotMade,

@@ -63,6 +63,8 @@ reasons! {
     DatabaseUnreachable,
     /// The database refused.
     DatabaseRefused,
+    /// The space's store has no door for migrations yet.
+    DoorNotReady,
     /// Keys or certificates could not be made.
     KeysNotMade,
     /// An older object is still being deleted.

@@ -31,6 +31,11 @@ pub struct RegionSpec {
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("storageClass must be the name of a StorageClass, e.g. local-path"))]
     #[schemars(length(max = 253))]
     pub storage_class: Option<String>,
+    /// Whether migrations write into spaces' stores without a sync per message. A power cut is safe
+    /// only where it leaves of the tenants' volumes what was written up to some instant, e.g. ext4
+    /// mounted with `data=journal`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub migration_door: bool,
     /// The images that tenants run.
     pub images: Images,
     /// The region's PostgreSQL.

@@ -7,7 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    MigrationError, jobs,
+    MigrationError, door, jobs,
     members::{Begun, Ended, Member},
     validate::Plan,
 };
@@ -83,6 +83,10 @@ pub async fn out(
         uid: Some(plan.valid.uid.clone()),
         ..Default::default()
     };
+    if decision.start.is_empty() {
+        return Ok(());
+    }
+    let door_key = door::key(&plan.valid, ctx).await?;
     for start in &decision.start {
         let Some(member) = members.get_mut(start.account) else {
             continue;
@@ -113,6 +117,7 @@ pub async fn out(
         store.pass_begin(key, &new).await?;
         let pass = Pass {
             account: member.id.clone(),
+            target_user: member.target_user.clone(),
             wave: wave.name.clone(),
             accounts_secret: wave.secret.clone(),
             number,
@@ -120,9 +125,9 @@ pub async fn out(
             connections: start.share.connections,
             bytes_per_second: start.share.bytes_per_second,
         };
-        ctx.applier
-            .object(&render_pass(&plan.valid, &pass), &about)
-            .await?;
+        for object in render_pass(&plan.valid, &pass, door_key.as_ref()) {
+            ctx.applier.object(&object, &about).await?;
+        }
         member.pass = number;
         member.begun = Some(begun);
         member.moved = None;

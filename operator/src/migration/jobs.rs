@@ -10,7 +10,7 @@ use kube::{
 use melouvert_api::labels::{self, component};
 use melouvert_tenant_template::ValidatedMigration;
 
-use super::{MigrationError, kube_error};
+use super::{MigrationError, door, kube_error};
 use crate::tenant::Context;
 
 /// A Job as seen.
@@ -85,6 +85,7 @@ pub async fn remove(
     job: &PassJob,
     ctx: &Context,
 ) -> Result<(), MigrationError> {
+    door::shut(migration, &job.name, ctx).await?;
     if job.deleting {
         return Ok(());
     }

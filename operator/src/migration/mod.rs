@@ -6,6 +6,7 @@ mod accounts;
 mod carry;
 mod conclude;
 pub mod controller;
+mod door;
 mod jobs;
 mod members;
 mod prove;
@@ -62,6 +63,9 @@ pub enum MigrationError {
     /// The database was not reached yet.
     #[error("failed to use the database")]
     NoDatabase(#[from] DatabaseError),
+    /// The space was made before its store had a door; its next reconciliation makes one.
+    #[error("Secret mail-db has no text under door-key yet")]
+    NoDoorKey,
     /// The proof could not be signed.
     #[error("failed to make the proof")]
     Proof(#[from] sign::SignError),
@@ -76,6 +80,7 @@ impl MigrationError {
             Self::Kube { .. } => Reason::ApiServerRefused,
             Self::Apply(_) => Reason::ApplyRefused,
             Self::NoDatabase(_) => Reason::DatabaseUnreachable,
+            Self::NoDoorKey => Reason::DoorNotReady,
             Self::Proof(_) => Reason::ProofNotSigned,
             Self::Database(_) => Reason::DatabaseRefused,
         }

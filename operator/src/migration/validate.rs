@@ -129,6 +129,7 @@ pub fn validate(
             storage_class: region.storage_class.clone(),
             dns_cidrs: region.dns_cidrs.clone(),
             system_namespace: system_namespace.into(),
+            door: region.migration_door,
         },
         legal_name: tenant_name(references),
         waves,

@@ -30,7 +30,7 @@ pub use melouvert_tenant_template::mail::SERVERS_SECRET as DATABASE;
 /// All of them.
 pub const SECRETS: [&str; 5] = [CA, MAIL_TLS, CLIENT_TLS, DKIM, DATABASE];
 
-pub use melouvert_tenant_template::mail::{DOVEADM_API_KEY, READER_PASSWORD};
+pub use melouvert_tenant_template::mail::{DOOR_KEY, DOVEADM_API_KEY, READER_PASSWORD};
 /// Keys of [`DKIM`].
 pub const DKIM_ED25519: &str = "ed25519.pem";
 /// See [`DKIM_ED25519`].
@@ -60,6 +60,8 @@ pub struct Keys {
     pub reader_password: String,
     /// Password of Dovecot's administration interface.
     pub doveadm_api_key: String,
+    /// What the passwords of the migrations' door are made of.
+    pub door_key: String,
     /// The cheap signing key.
     pub dkim_ed25519: PrivateKey,
     /// The signing key for receivers that do not know Ed25519, once it is made.
@@ -93,6 +95,7 @@ impl Keys {
             client: pair(&self.client.chain_pem, &self.client.key),
             reader_password: SecretString::from(self.reader_password.clone()),
             doveadm_api_key: SecretString::from(self.doveadm_api_key.clone()),
+            door_key: SecretString::from(self.door_key.clone()),
             dkim_ed25519: secret(&self.dkim_ed25519),
             dkim_rsa: self.dkim_rsa.as_ref().map(secret),
         }
@@ -144,6 +147,7 @@ pub fn prepare(
         ca,
         reader_password: password(existing, READER_PASSWORD, rng),
         doveadm_api_key: password(existing, DOVEADM_API_KEY, rng),
+        door_key: password(existing, DOOR_KEY, rng),
         dkim_ed25519: match key(existing, DKIM_ED25519) {
             Some(key) => key,
             None => dkim::ed25519(rng).map_err(failed(DKIM))?,

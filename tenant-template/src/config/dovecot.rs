@@ -2,7 +2,7 @@
 
 use askama::Template;
 use melouvert_domain::MailDomain;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Database, TlsPolicy, filters, ports, rendered};
 use crate::mail::paths;
@@ -31,6 +31,8 @@ pub struct DovecotConfig {
     pub database: Database,
     /// Whether agents may log in.
     pub logins: Logins,
+    /// Whether migrations have a listener of their own.
+    pub door: bool,
     /// The quota of a mailbox whose account names none, in bytes.
     pub default_quota_bytes: u64,
     /// Connections of one agent from one address.
@@ -55,6 +57,9 @@ pub struct DovecotSecrets {
     pub database_password: SecretString,
     /// The key of the administration interface, of the same alphabet.
     pub doveadm_api_key: SecretString,
+    /// What the passwords of the migrations' door are made of, of the same alphabet; nobody comes
+    /// through the door without.
+    pub door_key: Option<SecretString>,
 }
 
 #[derive(Template)]
@@ -63,6 +68,7 @@ struct SecretsFile<'a> {
     host: &'a str,
     password: &'a str,
     api_key: &'a str,
+    door_key: Option<&'a str>,
 }
 
 impl DovecotSecrets {
@@ -72,6 +78,7 @@ impl DovecotSecrets {
             host: &self.database_host,
             password: self.database_password.expose_secret(),
             api_key: self.doveadm_api_key.expose_secret(),
+            door_key: self.door_key.as_ref().map(ExposeSecret::expose_secret),
         })
     }
 }

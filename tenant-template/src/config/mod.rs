@@ -42,7 +42,9 @@ pub struct Database {
 
 /// Ports that no Service shows.
 mod ports {
-    pub(super) use crate::mail::ports::{DOVEADM, IMAPS, SIEVE, SMTP, SUBMISSION, SUBMISSIONS};
+    pub(super) use crate::mail::ports::{
+        DOOR, DOVEADM, IMAPS, SIEVE, SMTP, SUBMISSION, SUBMISSIONS,
+    };
 
     /// LMTP, inside the pod.
     pub(super) const LMTP: u16 = 1024;

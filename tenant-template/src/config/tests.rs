@@ -20,16 +20,20 @@ fn database() -> Database {
 }
 
 fn dovecot(logins: Logins) -> String {
+    dovecot_config(logins, false).render()
+}
+
+fn dovecot_config(logins: Logins, door: bool) -> DovecotConfig {
     DovecotConfig {
         hostname: "mail.col-211401187.svc.cluster.local".into(),
         main_domain: domain("caen.example"),
         database: database(),
         logins,
+        door,
         default_quota_bytes: 1 << 30,
         max_connections_per_user: 20,
         tls: TlsPolicy,
     }
-    .render()
 }
 
 fn exim_tenant() -> String {
@@ -77,6 +81,8 @@ fn whole_files() {
         tls: TlsPolicy,
     };
     insta::assert_snapshot!("dovecot", dovecot(Logins::Allowed));
+    let door = dovecot_config(Logins::Allowed, true);
+    insta::assert_snapshot!("dovecot_with_door", door.render());
     insta::assert_snapshot!("exim_tenant", exim_tenant());
     insta::assert_snapshot!("exim_relay_in", relay_in());
     insta::assert_snapshot!("exim_relay_out", relay_out(None));
@@ -102,6 +108,7 @@ fn secrets_are_in_their_own_files_only() {
         database_host: database().host,
         database_password: SecretString::from("pw-of-reader"),
         doveadm_api_key: SecretString::from("key-of-doveadm"),
+        door_key: Some(SecretString::from("key-of-door")),
     };
     let exim = EximSecrets {
         database: database(),

@@ -21,6 +21,8 @@ pub const SERVERS_SECRET: &str = "mail-db";
 pub const READER_PASSWORD: &str = "reader-password";
 /// The key of [`SERVERS_SECRET`] with the key of Dovecot's administration interface.
 pub const DOVEADM_API_KEY: &str = "doveadm-api-key";
+/// The key of [`SERVERS_SECRET`] with what the passwords of the migrations' door are made of.
+pub const DOOR_KEY: &str = "door-key";
 /// The Secret with the mail-signing keys.
 pub const DKIM_SECRET: &str = "mail-dkim";
 /// The largest message that any server of the region takes, in bytes.
@@ -42,6 +44,7 @@ pub(crate) fn objects(
         // Alone too: the operator reads back what it keeps.
         (READER_PASSWORD, material.reader_password.expose_secret()),
         (DOVEADM_API_KEY, material.doveadm_api_key.expose_secret()),
+        (DOOR_KEY, material.door_key.expose_secret()),
     ];
     let rsa = material.dkim_rsa.as_ref();
     let keys = std::iter::once(("ed25519.pem", material.dkim_ed25519.expose_secret()))
@@ -59,6 +62,7 @@ fn public_files(tenant: &ValidatedTenant, material: &Material) -> Strings {
         main_domain: tenant.main_domain.clone(),
         database: database(tenant),
         logins: logins(tenant.lifecycle),
+        door: tenant.region.migration_door,
         default_quota_bytes: tenant.quota.mailbox.bytes(),
         max_connections_per_user: CONNECTIONS_PER_AGENT,
         tls: TlsPolicy,
@@ -82,10 +86,12 @@ fn public_files(tenant: &ValidatedTenant, material: &Material) -> Strings {
 
 fn secret_files(tenant: &ValidatedTenant, material: &Material) -> [String; 2] {
     let database = database(tenant);
+    let door = tenant.region.migration_door && tenant.lifecycle == Lifecycle::Active;
     let dovecot = DovecotSecrets {
         database_host: database.host.clone(),
         database_password: material.reader_password.clone(),
         doveadm_api_key: material.doveadm_api_key.clone(),
+        door_key: door.then(|| material.door_key.clone()),
     };
     let exim = EximSecrets {
         database,

@@ -8,7 +8,9 @@ mod statefulset;
 mod volume;
 
 pub(crate) use config::MESSAGE_BYTES;
-pub use config::{CONFIG_MAP, DKIM_SECRET, DOVEADM_API_KEY, READER_PASSWORD, SERVERS_SECRET};
+pub use config::{
+    CONFIG_MAP, DKIM_SECRET, DOOR_KEY, DOVEADM_API_KEY, READER_PASSWORD, SERVERS_SECRET,
+};
 pub(crate) use service::render as service;
 pub(crate) use statefulset::render as statefulset;
 pub use volume::CLAIM;

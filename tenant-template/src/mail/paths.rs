@@ -18,6 +18,8 @@ pub const DOVECOT_RUN: &str = "/run/dovecot";
 pub const DOVECOT_STATE: &str = "/run/dovecot-state";
 /// Mailboxes, on the tenant's volume.
 pub const MAIL: &str = "/srv/mail";
+/// The program of Dovecot's image that has [`MAIL`] synced before a login is answered.
+pub const SYNC_LOGIN: &str = "/usr/local/bin/sync-login";
 /// Exim's queue, on the tenant's volume: an accepted message survives its pod.
 pub const SPOOL: &str = "/srv/exim";
 /// Scratch.

@@ -2,6 +2,8 @@
 
 /// IMAP over TLS.
 pub const IMAPS: u16 = 1993;
+/// IMAP over TLS for migrations alone: what they write is synced when they ask for it.
+pub const DOOR: u16 = 1994;
 /// Submission over TLS (RFC 8314).
 pub const SUBMISSIONS: u16 = 1465;
 /// Submission with STARTTLS (RFC 6409).

@@ -18,9 +18,12 @@ const PORTS: [(&str, i32, u16); 6] = [
     ("smtp", 1025, ports::SMTP),
     ("doveadm", 8081, ports::DOVEADM),
 ];
+/// The migrations' own, where the region has it.
+const DOOR: (&str, i32, u16) = ("imap-door", 994, ports::DOOR);
 
-pub(crate) fn render(place: &Place<'_>) -> Object {
-    let ports = PORTS.map(|(name, port, target)| ServicePort {
+pub(crate) fn render(door: bool, place: &Place<'_>) -> Object {
+    let all = PORTS.into_iter().chain(door.then_some(DOOR));
+    let ports = all.map(|(name, port, target)| ServicePort {
         name: Some(name.into()),
         port,
         protocol: Some("TCP".into()),
@@ -32,7 +35,7 @@ pub(crate) fn render(place: &Place<'_>) -> Object {
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".into()),
             selector: Some(place.labels()),
-            ports: Some(ports.into()),
+            ports: Some(ports.collect()),
             ..ServiceSpec::default()
         }),
         ..Service::default()

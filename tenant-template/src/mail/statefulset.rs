@@ -105,11 +105,14 @@ fn dovecot(tenant: &ValidatedTenant) -> Container {
         read_only("secrets", paths::SECRETS),
         read_only("tls", paths::TLS),
     ];
-    let listens = vec![
+    let mut listens = vec![
         port("imaps", ports::IMAPS),
         port("sieve", ports::SIEVE),
         port("doveadm", ports::DOVEADM),
     ];
+    if tenant.region.migration_door {
+        listens.push(port("imap-door", ports::DOOR));
+    }
     let image = &tenant.region.images.dovecot;
     container("dovecot", image, "imaps", listens, mounts, share)
 }

@@ -54,10 +54,18 @@ pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
     }
 }
 
+/// Caen in a region whose stores have a door for migrations.
+pub fn tenant_with_door(lifecycle: Lifecycle) -> ValidatedTenant {
+    let mut tenant = tenant(lifecycle);
+    tenant.region.migration_door = true;
+    tenant
+}
+
 pub fn region() -> RegionSpec {
     RegionSpec {
         base_domain: "normandie.melouvert.example".into(),
         storage_class: None,
+        migration_door: false,
         images: Images {
             dovecot: "localhost/melouvert/dovecot:0.1.0".into(),
             exim: "localhost/melouvert/exim:0.1.0".into(),
@@ -82,6 +90,7 @@ pub fn material() -> Material {
         client: pair("client"),
         reader_password: secret("reader"),
         doveadm_api_key: secret("doveadm"),
+        door_key: secret("door"),
         dkim_ed25519: secret("ed25519"),
         dkim_rsa: Some(secret("rsa")),
     }
@@ -109,12 +118,14 @@ pub fn migration() -> ValidatedMigration {
         storage_class: Some("lent".into()),
         dns_cidrs: vec!["10.96.0.2/32".into()],
         system_namespace: tenant.system_namespace,
+        door: false,
     }
 }
 
 pub fn pass() -> Pass {
     Pass {
         account: "0123456789".into(),
+        target_user: "jeanne.martin@caen.example".into(),
         wave: "mairie".into(),
         accounts_secret: "vague-1-accounts".into(),
         number: 3,

@@ -223,6 +223,11 @@ pub const FRENCH: &[French] = &[
         "target_ca",
         "PEM de l'autorité de l'espace",
     ),
+    arg(
+        "migrate worker",
+        "target_password",
+        "Mot de passe du compte au serveur de l'espace, à la place de celui du fichier CSV",
+    ),
     arg("migrate worker", "limit_rate", limits::RATE),
     arg("migrate worker", "max_connections", limits::CONNECTIONS),
     arg("migrate worker", "min_rate", limits::LEAST),

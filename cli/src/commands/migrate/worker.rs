@@ -55,6 +55,9 @@ pub struct Args {
     /// The PEM of the space's authority
     #[arg(long, value_name = "FILE")]
     target_ca: PathBuf,
+    /// The account's password at the space's server, instead of the one of the CSV file
+    #[arg(long, value_name = "FILE")]
+    target_password: Option<PathBuf>,
     /// The folder of the journal that makes the copy resumable
     #[arg(long, value_name = "FOLDER")]
     state: PathBuf,
@@ -132,12 +135,15 @@ impl Args {
             identifier(&line.source_user, &line.target_user.to_string()) == self.account
         });
         let account = &self.account;
-        let own = own.ok_or_else(|| {
+        let mut own = own.ok_or_else(|| {
             CliError::usage(text!(
                 "le compte {account} n'est plus dans le Secret",
                 "account {account} is no longer in the Secret"
             ))
         })?;
+        if let Some(path) = &self.target_password {
+            own.target_password = secret(path)?;
+        }
         let target_user = own.target_user.to_string();
         let target_url = format!("imaps://{}", self.target);
         Ok(vec![Account {
@@ -207,10 +213,8 @@ impl Args {
 
     /// A fresh connection: tokens are replaced while a long run goes.
     async fn connect(&self) -> Result<PlatformClient, CliError> {
-        let token = String::from_utf8(read(&self.token_file)?).map_err(|error| {
-            CliError::usage(text!("jeton illisible", "unreadable token")).caused_by(&error)
-        })?;
-        PlatformClient::direct(&self.api, &read(&self.api_ca)?, &SecretString::from(token)).await
+        let token = secret(&self.token_file)?;
+        PlatformClient::direct(&self.api, &read(&self.api_ca)?, &token).await
     }
 
     /// A pass without its report has not ended: the Job then starts again and finds all copied.
@@ -247,6 +251,14 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, CliError> {
         let shown = path.display();
         CliError::usage(text!("{shown} illisible", "{shown} is unreadable")).caused_by(&error)
     })
+}
+
+fn secret(path: &std::path::Path) -> Result<SecretString, CliError> {
+    let text = String::from_utf8(read(path)?).map_err(|error| {
+        let shown = path.display();
+        CliError::usage(text!("{shown} illisible", "{shown} is unreadable")).caused_by(&error)
+    })?;
+    Ok(text.into())
 }
 
 fn no_tls(error: &ImapError) -> CliError {

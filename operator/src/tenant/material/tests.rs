@@ -88,6 +88,7 @@ fn stored(keys: &Keys, root: &Authority) -> Existing {
             [
                 (READER_PASSWORD.to_owned(), bytes(&keys.reader_password)),
                 (DOVEADM_API_KEY.to_owned(), bytes(&keys.doveadm_api_key)),
+                (DOOR_KEY.to_owned(), bytes(&keys.door_key)),
             ]
             .into(),
         ),
@@ -96,13 +97,14 @@ fn stored(keys: &Keys, root: &Authority) -> Existing {
 }
 
 /// What tells two sets of keys apart.
-fn identity(keys: &Keys) -> [String; 6] {
+fn identity(keys: &Keys) -> [String; 7] {
     [
         keys.ca.info().fingerprint.clone(),
         keys.mail.info.fingerprint.clone(),
         keys.client.info.fingerprint.clone(),
         keys.reader_password.clone(),
         keys.doveadm_api_key.clone(),
+        keys.door_key.clone(),
         keys.dkim_ed25519.expose_pem().to_owned(),
     ]
 }
