@@ -5,7 +5,7 @@ use melouvert_e2e::{PASSWORD, field, kubectl, two_spaces};
 use xtask::space::Space;
 
 /// Whether the mail pod of `from` opens a connection to an address.
-fn reaches(from: &Space<'_>, address: &str, port: &str) -> bool {
+pub(crate) fn reaches(from: &Space<'_>, address: &str, port: &str) -> bool {
     from.exec(
         "dovecot",
         &[
@@ -23,7 +23,7 @@ fn reaches(from: &Space<'_>, address: &str, port: &str) -> bool {
     .is_ok()
 }
 
-fn pod_address(namespace: &str, pod: &str) -> anyhow::Result<String> {
+pub(crate) fn pod_address(namespace: &str, pod: &str) -> anyhow::Result<String> {
     field("pod", namespace, pod, "{.status.podIP}")
 }
 

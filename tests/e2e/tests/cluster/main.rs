@@ -5,6 +5,7 @@ mod bad_input;
 mod certificates;
 mod clients;
 mod crowd;
+mod door;
 mod external_database;
 mod fields;
 mod isolation;
