@@ -212,6 +212,11 @@ fn power_cuts_lose_double_and_alter_nothing() {
     for _ in 0..common::kills() {
         let mut copying = store.copy();
         copying.some_more(&store.disk, random.random_range(1..80));
+        // What no barrier asked for may be on the disk as well, in whole or in part.
+        if random.random_bool(0.5) {
+            store.disk.neighbour_syncs();
+            copying.some_more(&store.disk, random.random_range(1..20));
+        }
         if copying.has_ended() {
             // All was copied before the cut: from the start again.
             drop(copying);

@@ -13,15 +13,16 @@ use crate::dovecot::Options;
 
 /// What the door announces.
 pub const CAPABILITY: &str = "X-SYNC-ON-LOGIN";
+/// The script of the tenants' image, and where it finds the mail.
+const SYNC_LOGIN: &str =
+    include_str!("../../../tenant-template/images/dovecot/files/usr/local/bin/sync-login");
+const STORE: &str = "/srv/mail";
 
 /// Adds the door to a server whose mail is under `mail`, one file per message; its script goes into
 /// `directory`. Returns its port, for cleartext.
 pub fn open(options: &mut Options, directory: &Path, mail: &Path) -> anyhow::Result<u16> {
     let script = directory.join("sync-login");
-    let text = format!(
-        "#!/bin/sh\nsync -f '{}' || exit 1\nexec \"$@\"\n",
-        mail.display()
-    );
+    let text = SYNC_LOGIN.replace(STORE, &mail.display().to_string());
     fs::write(&script, text).with_context(|| format!("failed to write {}", script.display()))?;
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
