@@ -62,6 +62,16 @@ pub struct Cluster {
     record: Record,
 }
 
+/// Builds the programs of a cluster that are missing, and starts nothing.
+///
+/// # Errors
+/// Without root, Go or a package; when a build fails.
+pub fn build() -> Result<()> {
+    host::require_root()?;
+    host::require_packages(report_to_stderr)?;
+    binaries::ensure(report_to_stderr).map(drop)
+}
+
 impl Cluster {
     /// Builds what is missing and brings the cluster up; one that runs already is returned as it
     /// is, one that died half-way is removed first.

@@ -42,7 +42,7 @@ mod status;
 mod teardown;
 
 pub use agent::with_causes;
-pub use cluster::{Cluster, Options};
+pub use cluster::{Cluster, Options, build};
 pub use error::Error;
 pub use host::PACKAGES;
 pub use layout::{DEFAULT_NAME, cache_root};

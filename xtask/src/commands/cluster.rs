@@ -23,6 +23,8 @@ pub struct Args {
 enum Action {
     /// Build what is missing and start the cluster
     Up,
+    /// Build what is missing, and start nothing
+    Build,
     /// Remove the cluster and all that belongs to it, also after a crash
     Down,
     /// Show components, memory, readiness and forwarded ports
@@ -38,6 +40,7 @@ enum Action {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match args.action {
         Action::Up => up(&args.name),
+        Action::Build => Ok(melouvert_cluster::build()?),
         Action::Down => Ok(melouvert_cluster::down(&args.name)?),
         Action::Status => status(&args.name),
         Action::Shell => shell(&args.name),
