@@ -334,11 +334,8 @@ fn plan_scan(
         highest_modseq: state.highest_modseq,
     };
     let full = Some("UID FETCH 1:* (FLAGS)".to_owned());
-    // An empty folder that never held anything needs no look. One that did is looked at: a STATUS
-    // that lies must not lose mail.
-    if state.messages == 0 && state.uid_next == 1 {
-        return (folder, None);
-    }
+    // One that STATUS tells to be empty is looked at as well: a server may tell so while another
+    // session still builds its index, and a STATUS that lies must not lose mail.
     match known.complete(&folder.path) {
         Some((validity, mark)) if validity == folder.validity && state.highest_modseq > 0 => {
             if mark == folder.watermark {
