@@ -138,10 +138,10 @@ async fn stands(
     // Path and UIDVALIDITY say that it is the same one; its identity may say that it is not, or the
     // UIDVALIDITY say nothing. Where no message can tell, neither is believed.
     let doubtful = other || shared && state.complete != Some(folder.watermark);
-    let uids = sample(state, folder);
-    if !doubtful || uids.is_empty() {
+    if !doubtful {
         return Ok(Standing::Same);
     }
+    let uids = sample(state, folder);
     // A server may show one message in several ways; its date and size stay.
     let same = messages_are(state, folder, source, uids, |item, record| {
         let dated = record.date.is_some() && item.date == record.date;
