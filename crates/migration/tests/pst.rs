@@ -67,8 +67,10 @@ async fn import(pst: &Path, export: &Path, state: &Path) -> Report {
 /// Messages per folder and their subjects, as readpst sees them.
 fn witness(pst: &Path, out: &Path) -> BTreeMap<String, Vec<String>> {
     fs::create_dir_all(out).expect("folder");
+    // Without jobs: by default it shares a folder's messages among processes, and now and then two
+    // of them choose one file name and a message is overwritten.
     let done = Command::new("readpst")
-        .args(["-q", "-e", "-D", "-t", "e", "-o"])
+        .args(["-q", "-j", "0", "-e", "-D", "-t", "e", "-o"])
         .arg(out)
         .arg(pst)
         .output()
