@@ -5,6 +5,7 @@
 
 pub mod dkim;
 pub mod external;
+pub mod process;
 pub mod witness;
 
 use std::{

@@ -1,11 +1,12 @@
 //! A mailbox moved through the door of a space's store, whose server is killed in the middle: the
 //! region opens the door, migrations alone come through, and nothing is lost.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context, ensure};
 use melouvert_e2e::{
-    PASSWORD, eventually, field, kubectl, melouvert, outcome, platform, text, two_spaces, witness,
+    PASSWORD, eventually, field, kubectl, melouvert, outcome, platform, process, text, two_spaces,
+    witness,
 };
 use xtask::{
     legacy::{LegacyAccount, LegacyServer},
@@ -199,35 +200,12 @@ fn arrived(space: &Space<'_>) -> usize {
 fn kill_store() -> anyhow::Result<()> {
     const RESTARTS: &str = "{.status.containerStatuses[?(@.name==\"dovecot\")].restartCount}";
     let restarts = || field("pod", NAMESPACE, "mail-0", RESTARTS);
-    let uid = field("pod", NAMESPACE, "mail-0", "{.metadata.uid}")?;
     let before = restarts()?;
-    let master = first_process("dovecot", &uid)?;
-    let killed = outcome(Command::new("kill").args(["-KILL", &master]))?;
-    ensure!(killed.status.success(), "{}", text(&killed));
+    process::signal("-KILL", &process::first(NAMESPACE, "mail-0", "dovecot")?)?;
     eventually("the server's restart", || {
         ensure!(restarts()? != before, "not restarted yet");
         Ok(())
     })
-}
-
-/// The first process of a pod's container, by its program: its end is the end of all others there.
-fn first_process(program: &str, pod: &str) -> anyhow::Result<String> {
-    let name = format!("Name:\t{program}\n");
-    let other = pod.replace('-', "_");
-    for entry in fs::read_dir("/proc")? {
-        let path = entry?.path();
-        // Processes end while they are looked at.
-        let read = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
-        let (status, group) = (read("status"), read("cgroup"));
-        let first = status.lines().any(|line| {
-            line.starts_with("NSpid:") && line.split_whitespace().next_back() == Some("1")
-        });
-        if first && status.starts_with(&name) && (group.contains(pod) || group.contains(&other)) {
-            let pid = path.file_name().context("a process without a number")?;
-            return Ok(pid.to_string_lossy().into_owned());
-        }
-    }
-    anyhow::bail!("pod {pod} runs no {program}")
 }
 
 /// An outside client finds the same bytes and flags on both sides.

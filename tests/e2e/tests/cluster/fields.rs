@@ -18,7 +18,7 @@ fn region() -> Value {
             "images": {"dovecot": "d:1", "exim": "e:1", "melouvert": "m:1"},
             "database": {"host": "pg.essai.example", "port": 5432, "cidr": "192.0.2.7/32",
                 "ca": "-----BEGIN CERTIFICATE-----\n"},
-            "dnsCidrs": ["192.0.2.53/32"]}})
+            "dnsCidrs": ["192.0.2.53/32"], "migrationDoor": true}})
 }
 
 fn plan() -> Value {
@@ -135,6 +135,7 @@ fn each_broken_field_of_a_region_is_named() -> anyhow::Result<()> {
         ),
         ("/spec/database/ca", json!("MIIB"), "spec.database.ca"),
         ("/spec/dnsCidrs", json!(["résolveur"]), "spec.dnsCidrs"),
+        ("/spec/migrationDoor", json!("oui"), "spec.migrationDoor"),
     ];
     every_field_is_broken(&region(), &cases)?;
     refused_one_by_one(&region(), &cases)

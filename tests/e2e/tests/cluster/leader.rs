@@ -1,20 +1,18 @@
 //! Two operators: the one that loses its lease stops at once, the other goes on.
 
-use std::{fs, process::Command};
-
 use anyhow::{Context, ensure};
-use melouvert_e2e::{eventually, field, kubectl, outcome, two_spaces};
+use melouvert_e2e::{eventually, field, kubectl, process, two_spaces};
 use xtask::platform::SYSTEM;
 
 const FIRST: &str = "melouvert-operator-0";
 const SECOND: &str = "melouvert-operator-1";
 
 /// A process that stands still, until it is dropped.
-struct Frozen(i32);
+struct Frozen(String);
 
 impl Frozen {
-    fn freeze(pid: i32) -> anyhow::Result<Self> {
-        signal("-STOP", pid)?;
+    fn freeze(pid: String) -> anyhow::Result<Self> {
+        process::signal("-STOP", &pid)?;
         Ok(Self(pid))
     }
 }
@@ -22,39 +20,10 @@ impl Frozen {
 impl Drop for Frozen {
     #[expect(clippy::print_stderr, reason = "nobody else hears of it")]
     fn drop(&mut self) {
-        if let Err(error) = signal("-CONT", self.0) {
+        if let Err(error) = process::signal("-CONT", &self.0) {
             eprintln!("{error:#}");
         }
     }
-}
-
-fn signal(name: &str, pid: i32) -> anyhow::Result<()> {
-    let done = outcome(Command::new("kill").args([name, &pid.to_string()]))?;
-    ensure!(done.status.success(), "{}", melouvert_e2e::text(&done));
-    Ok(())
-}
-
-/// The process of a pod's operator, as the host numbers it: its cgroup carries the pod's UID.
-fn process(pod: &str) -> anyhow::Result<i32> {
-    let uid = field("pod", SYSTEM, pod, "{.metadata.uid}")?;
-    for entry in fs::read_dir("/proc")? {
-        let path = entry?.path();
-        let Some(pid) = path
-            .file_name()
-            .and_then(|name| name.to_str()?.parse().ok())
-        else {
-            continue;
-        };
-        // A process may end between the listing and this.
-        let Ok(cgroup) = fs::read_to_string(path.join("cgroup")) else {
-            continue;
-        };
-        let command = fs::read_to_string(path.join("cmdline")).unwrap_or_default();
-        if cgroup.contains(&uid) && command.contains("melouvert-operator\0run") {
-            return Ok(pid);
-        }
-    }
-    anyhow::bail!("no process of {pod} ({uid})")
 }
 
 /// The pod that leads.
@@ -128,7 +97,7 @@ fn an_operator_that_loses_its_lease_stops_and_another_takes_over() -> anyhow::Re
         "two operators lead"
     );
 
-    let frozen = Frozen::freeze(process(FIRST)?)?;
+    let frozen = Frozen::freeze(process::first(SYSTEM, FIRST, "melouvert-operator")?)?;
     kubectl(&["delete", "service", "mail", "-n", &caen.namespace()])?;
     await_holder(SECOND)?;
     eventually("the second operator to repair", || {
