@@ -1,71 +1,21 @@
 //! Random interleavings of kills, lost journal tails and both users' doings against a model:
 //! nothing lost, nothing doubled, and what the target's user did stays.
 
+mod doing;
 mod mortal;
+mod pass;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use self::mortal::{Loss, Mailbox, Mortal, bytes, set};
-use super::carry::flag_changes;
-use super::folder;
-use super::options::Options;
-use super::plan::plan;
-use super::unsynced;
-use super::writer::{Caution, Parts, Writer};
-use crate::journal::{Journal, Record, Watermark};
+use self::doing::{Doing, doing};
+use self::mortal::{Mailbox, set};
+use crate::journal::{Journal, Watermark};
 use crate::model::{FolderPath, Uid};
-use crate::payload::Payload;
-use crate::progress::Silent;
-use crate::source::{Delivery, Entries, Entry, Item, SourceFolder};
-use crate::target::Target;
-
-/// What may happen between two steps.
-#[derive(Clone, Debug)]
-enum Doing {
-    /// A pass that dies after so many steps of the target.
-    Pass(u32, bool),
-    /// A pass during which the target's power fails.
-    PowerFails(u32, u32),
-    /// The power fails between two passes.
-    PowerFailed(u32),
-    /// New mail at the source; some of it byte for byte the same as other mail.
-    Arrive(bool),
-    SourceExpunge(usize),
-    SourceFlag(usize),
-    UserFlag(usize),
-    UserClears(usize),
-    UserExpunge(usize),
-    UserAppend,
-    LoseTail(usize),
-    SourceRenumber,
-    TargetRenumber,
-}
-
-fn doing() -> impl Strategy<Value = Doing> {
-    let place = any::<usize>;
-    prop_oneof![
-        4 => (1u32..14, any::<bool>()).prop_map(|(steps, stores)| Doing::Pass(steps, stores)),
-        2 => Just(Doing::Pass(u32::MAX, false)),
-        2 => (1u32..14, any::<u32>()).prop_map(|(step, kept)| Doing::PowerFails(step, kept)),
-        1 => any::<u32>().prop_map(Doing::PowerFailed),
-        6 => any::<bool>().prop_map(Doing::Arrive),
-        1 => place().prop_map(Doing::SourceExpunge),
-        2 => place().prop_map(Doing::SourceFlag),
-        2 => place().prop_map(Doing::UserFlag),
-        1 => place().prop_map(Doing::UserClears),
-        1 => place().prop_map(Doing::UserExpunge),
-        1 => Just(Doing::UserAppend),
-        1 => place().prop_map(Doing::LoseTail),
-        1 => Just(Doing::SourceRenumber),
-        1 => Just(Doing::TargetRenumber),
-    ]
-}
+use crate::source::{Entries, Entry, SourceFolder};
 
 const SAME: u32 = 0;
 const USERS: u32 = 1_000_000;
@@ -125,106 +75,6 @@ impl World {
         }
     }
 
-    /// One pass as the engine makes it; an error is the kill.
-    async fn pass(&self, state: &Path, steps: u32, stores_when_dying: bool) -> Result<(), String> {
-        self.pass_with(state, steps, stores_when_dying, None).await
-    }
-
-    async fn pass_with(
-        &self,
-        state: &Path,
-        steps: u32,
-        stores_when_dying: bool,
-        power: Option<(u32, Loss)>,
-    ) -> Result<(), String> {
-        let mut journal = Journal::open(state).map_err(|error| error.chain())?;
-        let folder = self.surveyed();
-        let plan = plan(&folder, journal.state());
-        let mut target = Mortal {
-            server: Arc::clone(&self.target),
-            disk: self.disk.clone(),
-            power,
-            connection: 1,
-            broken: false,
-            steps,
-            stores_when_dying,
-            tells_uids: self.tells_uids,
-            waiting: VecDeque::new(),
-        };
-        let at_target = target.now();
-        let opened = folder::open(&mut target, &mut journal, folder, plan, at_target).await;
-        let mut run = opened.map_err(|_| "killed".to_owned())?;
-        let caution = Caution {
-            mend_flags: journal.state().interrupted,
-            ..Caution::default()
-        };
-        journal
-            .append(vec![Record::Opened])
-            .map_err(|error| error.chain())?;
-        let work = std::mem::take(&mut run.plan.flags);
-        let changes = flag_changes(&work);
-        target
-            .change_flags("A", &changes)
-            .await
-            .map_err(|error| error.to_string())?;
-        if !changes.is_empty() {
-            let passed = unsynced::barrier(&mut target, 1).await;
-            passed.map_err(|error| error.to_string())?;
-        }
-        let carried = work
-            .into_iter()
-            .map(|one| Record::Flags(run.id, one.source_uid, one.now));
-        journal
-            .append(carried.collect())
-            .map_err(|error| error.chain())?;
-        let (out, deliveries) = mpsc::channel(run.plan.uids.len() + 1);
-        for uid in &run.plan.uids {
-            let delivery = match self.source.mail.get(uid) {
-                Some((content, flags)) => Delivery::Item(
-                    0,
-                    Item {
-                        uid: *uid,
-                        flags: set(flags),
-                        date: None,
-                        payload: Payload::from_bytes(bytes(*content).into()),
-                    },
-                ),
-                None => Delivery::Vanished(0, *uid),
-            };
-            out.try_send(delivery).map_err(|error| error.to_string())?;
-        }
-        out.try_send(Delivery::FolderEnd(0))
-            .map_err(|error| error.to_string())?;
-        drop(out);
-        let (finished, _verifier) = mpsc::unbounded_channel();
-        let (options, stop) = (Options::default(), CancellationToken::new());
-        let mut runs = vec![run];
-        let mut exceptions = Vec::new();
-        let parts = Parts {
-            account: 0,
-            user: "u",
-            options: &options,
-            target: &mut target,
-            journal: &mut journal,
-            folders: &mut runs,
-            progress: &Silent,
-            exceptions: &mut exceptions,
-            finished: &finished,
-            stop: &stop,
-            caution,
-            connection: 1,
-        };
-        let mut writer = Writer::new(parts);
-        writer
-            .write(deliveries)
-            .await
-            .map_err(|error| error.chain())?;
-        assert!(exceptions.is_empty(), "{exceptions:?}");
-        journal
-            .append(vec![Record::Closed])
-            .map_err(|error| error.chain())
-    }
-
     fn journalled(&self, state: &Path, uid: Uid) -> bool {
         self.journal_holds(state).contains(&uid)
     }
@@ -238,136 +88,8 @@ impl World {
         known
             .filter(|folder| folder.record.source_validity == self.source.validity)
             .filter(|folder| folder.record.target_validity == target)
-            .map(|folder| folder.items.values().map(|item| item.target_uid).collect())
+            .map(|folder| folder.items.iter().map(|item| item.target_uid).collect())
             .unwrap_or_default()
-    }
-
-    async fn act(&mut self, doing: Doing, state: &Path) {
-        let target = Arc::clone(&self.target);
-        let users = matches!(
-            doing,
-            Doing::UserFlag(_)
-                | Doing::UserClears(_)
-                | Doing::UserExpunge(_)
-                | Doing::UserAppend
-                | Doing::TargetRenumber
-        );
-        let pick = |index| target.lock().expect("lock").nth(index);
-        match doing {
-            Doing::Pass(steps, stores) => {
-                let _ = self.pass(state, steps, stores).await;
-            }
-            Doing::PowerFails(step, kept) => {
-                let power = Some((step, Loss(kept)));
-                let _ = self.pass_with(state, u32::MAX, false, power).await;
-            }
-            Doing::PowerFailed(kept) => {
-                if let Some(disk) = &self.disk {
-                    let mut disk = disk.lock().expect("lock");
-                    Loss(kept).strike(&mut target.lock().expect("lock"), &mut disk);
-                }
-            }
-            Doing::Arrive(same) => {
-                let content = if same {
-                    SAME
-                } else {
-                    self.source.next + 100 * self.source.validity
-                };
-                *self.arrived.entry(content).or_default() += 1;
-                self.source.put(content, BTreeSet::from(["Src"]));
-            }
-            Doing::SourceExpunge(index) => {
-                if let Some(uid) = self.source.nth(index) {
-                    self.source.mail.remove(&uid);
-                }
-            }
-            Doing::SourceFlag(index) => {
-                if let Some(uid) = self.source.nth(index) {
-                    let (content, flags) = self.source.mail.get_mut(&uid).expect("picked");
-                    if !flags.remove("Src") {
-                        flags.insert("Src");
-                    }
-                    self.flagged.insert(*content);
-                }
-            }
-            Doing::UserFlag(index) => self.user_marks(index, state, true),
-            Doing::UserClears(index) => self.user_marks(index, state, false),
-            Doing::UserExpunge(index) => {
-                if let Some(uid) = pick(index) {
-                    let knew = self.journalled(state, uid);
-                    let (content, _) = target
-                        .lock()
-                        .expect("lock")
-                        .mail
-                        .remove(&uid)
-                        .expect("picked");
-                    *self.deleted.entry(content).or_default() += 1;
-                    if knew && content != SAME {
-                        self.gone.insert(content);
-                    }
-                }
-            }
-            Doing::UserAppend => {
-                self.users += 1;
-                target
-                    .lock()
-                    .expect("lock")
-                    .put(USERS + self.users, BTreeSet::new());
-            }
-            Doing::LoseTail(index) => {
-                let path = state.join("journal");
-                if let Ok(file) = std::fs::OpenOptions::new().write(true).open(path) {
-                    let length =
-                        usize::try_from(file.metadata().expect("file").len()).expect("small");
-                    file.set_len((index % (length + 1)) as u64).expect("cut");
-                }
-                self.lost_journal = true;
-                self.forget();
-            }
-            Doing::SourceRenumber | Doing::TargetRenumber => {
-                if matches!(doing, Doing::SourceRenumber) {
-                    self.source.renumber();
-                } else {
-                    target.lock().expect("lock").renumber();
-                }
-                self.forget();
-            }
-        }
-        self.sync_after(users);
-    }
-
-    /// The journal knows these messages no more: what was deleted can only be seen as new, and
-    /// what the user cleared as what a crash took (see `user_marks`).
-    fn forget(&mut self) {
-        self.gone.clear();
-        if self.disk.is_some() {
-            self.flagged.append(&mut self.cleared);
-        }
-    }
-
-    /// The target's user sets a flag of their own, or clears the source's.
-    fn user_marks(&mut self, index: usize, state: &Path, sets: bool) {
-        let Some(uid) = self.target.lock().expect("lock").nth(index) else {
-            return;
-        };
-        let knew = self.journalled(state, uid);
-        let target = Arc::clone(&self.target);
-        let mut server = target.lock().expect("lock");
-        let (content, flags) = server.mail.get_mut(&uid).expect("picked");
-        // What a crash and a user do to a message that no journal knows looks the same.
-        let unclear = !knew && self.disk.is_some();
-        if unclear {
-            self.flagged.insert(*content);
-        }
-        if sets {
-            flags.insert("Mine");
-            self.mine.insert(*content);
-        } else {
-            flags.remove("Src");
-            if !unclear {
-                self.cleared.insert(*content);
-            }
-        }
     }
 
     /// What the target's user does goes through the ordinary door, which syncs.
