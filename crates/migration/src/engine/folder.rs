@@ -71,7 +71,7 @@ pub(super) async fn open(
             state.record.id
         }
         Some(state) if same_source => {
-            carried = state.items.values().cloned().collect();
+            carried = state.items.iter().cloned().collect();
             journal.state().next_id()
         }
         _ => journal.state().next_id(),
@@ -127,7 +127,7 @@ impl FolderRun {
         }
         let items = || {
             let state = journal.state().by_id(self.id);
-            state.into_iter().flat_map(|state| state.items.values())
+            state.into_iter().flat_map(|state| state.items.iter())
         };
         let journalled: HashSet<Uid> = items().map(|item| item.target_uid).collect();
         let unnumbered: Vec<ItemRecord> = items()

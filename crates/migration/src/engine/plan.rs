@@ -56,7 +56,7 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
         ..FolderPlan::default()
     };
     for entry in entries {
-        match state.and_then(|state| state.items.get(&entry.uid)) {
+        match state.and_then(|state| state.items.get(entry.uid)) {
             None => plan.uids.push(entry.uid),
             Some(item) if item.flags != entry.flags && item.target_uid != 0 => {
                 plan.flags.push(FlagWork {
@@ -73,7 +73,7 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
         plan.gone = gone(folder, state);
         plan.unverified = state
             .items
-            .values()
+            .iter()
             .any(|item| item.target_uid > state.verified);
         plan.settled = plan.uids.is_empty()
             && plan.flags.is_empty()
@@ -93,10 +93,9 @@ fn gone(folder: &SourceFolder, state: &FolderState) -> Vec<Uid> {
         let mut ranges = folder.gone.iter();
         ranges.any(|(first, last)| (*first..=*last).contains(&uid))
     };
-    let mut gone: Vec<Uid> = state
-        .items
-        .keys()
-        .copied()
+    // Ascending, as the journal gives them.
+    let known = state.items.iter().map(|item| item.source_uid);
+    known
         .filter(|uid| !state.gone.contains(uid))
         .filter(|uid| {
             if all {
@@ -105,9 +104,7 @@ fn gone(folder: &SourceFolder, state: &FolderState) -> Vec<Uid> {
                 told(*uid)
             }
         })
-        .collect();
-    gone.sort_unstable();
-    gone
+        .collect()
 }
 
 #[cfg(test)]

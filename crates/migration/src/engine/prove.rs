@@ -6,7 +6,7 @@ use super::Job;
 use super::folder::FolderRun;
 use crate::error::MigrationError;
 use crate::imap::utf7;
-use crate::journal::{FolderState, Journal, Record};
+use crate::journal::{FolderState, ItemRecord, Journal, Record};
 use crate::model::{MessageHash, Uid, hash_of_hashes};
 use crate::progress::Event;
 use crate::proof::{AccountReport, Exception, FolderProof, Note, NoteKind, Reason};
@@ -47,7 +47,7 @@ pub(super) fn judge(
         let mut records: Vec<Record> = alike.then_some(verified).into_iter().collect();
         for difference in &verdict.differences {
             let state = journal.state().by_id(folder.run.id);
-            let item = state.and_then(|state| state.items.get(&difference.source_uid));
+            let item = state.and_then(|state| state.items.get(difference.source_uid));
             let was_there = item.zip(state).is_some_and(|(item, state)| {
                 item.target_uid != 0 && item.target_uid <= state.verified
             });
@@ -131,29 +131,30 @@ fn proof(
     let now: HashMap<Uid, MessageHash> = verdict
         .map(|verdict| verdict.found.iter().copied().collect())
         .unwrap_or_default();
-    // What earlier runs read back alike stands as they found it.
-    let read_back: Vec<MessageHash> = state
-        .items
-        .values()
-        .filter_map(|item| {
-            let earlier = (item.target_uid <= state.verified).then_some(item.hash);
-            now.get(&item.source_uid).copied().or(earlier)
-        })
-        .collect();
     let exceptions = report
         .exceptions
         .iter()
         .filter(|e| e.folder == path)
         .count() as u64;
     let copied_messages = state.items.len() as u64;
-    let source_hash = hash_of_hashes(state.items.values().map(|item| item.hash));
-    let verified_messages = read_back.len() as u64;
-    let target_hash = hash_of_hashes(read_back);
+    let source_hash = hash_of_hashes(state.items.iter().map(|item| item.hash));
+    // What earlier runs read back alike stands as they found it.
+    let read_back = |item: &ItemRecord| {
+        let earlier = (item.target_uid <= state.verified).then_some(item.hash);
+        now.get(&item.source_uid).copied().or(earlier)
+    };
+    let verified_messages = state.items.iter().filter_map(read_back).count() as u64;
+    let alike = |item: &ItemRecord| read_back(item) == Some(item.hash);
+    let target_hash = if state.items.iter().all(alike) {
+        source_hash
+    } else {
+        hash_of_hashes(state.items.iter().filter_map(read_back))
+    };
     FolderProof {
         target_name: state.record.target_name.clone(),
         source_messages: u64::from(source.watermark.messages),
         copied_messages,
-        copied_bytes: state.items.values().map(|item| item.size).sum(),
+        copied_bytes: state.items.iter().map(|item| item.size).sum(),
         source_hash: source_hash.to_string(),
         verified_messages,
         target_hash: target_hash.to_string(),

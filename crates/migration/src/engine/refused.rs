@@ -174,7 +174,7 @@ impl Writer<'_> {
                 .iter()
                 .copied()
                 .filter(|uid| !reported.contains(uid))
-                .filter(|uid| !state.is_some_and(|state| state.items.contains_key(uid)))
+                .filter(|uid| !state.is_some_and(|state| state.items.contains(*uid)))
                 .collect();
             for uid in absent {
                 self.except(*folder, Some(uid), Reason::OverQuota, |exception| {

@@ -35,10 +35,10 @@ pub(super) fn verify_job(
     let state = journal.state().by_id(run.id)?;
     let expected: Vec<ItemRecord> = match verification {
         Verification::None => return None,
-        Verification::All => state.items.values().cloned().collect(),
+        Verification::All => state.items.iter().cloned().collect(),
         Verification::New => state
             .items
-            .values()
+            .iter()
             .filter(|item| item.target_uid == 0 || item.target_uid > state.verified)
             .cloned()
             .collect(),

@@ -7,9 +7,11 @@
 
 mod file;
 pub(crate) mod frames;
+mod items;
 mod record;
 mod state;
 
 pub use file::Journal;
+pub use items::Items;
 pub use record::{FolderId, FolderRecord, ItemRecord, Record, Watermark};
 pub use state::{FolderState, JournalState};

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::record::{FolderId, FolderRecord, ItemRecord, Record, Watermark};
+use super::items::Items;
+use super::record::{FolderId, FolderRecord, Record, Watermark};
 use crate::model::{FlagSet, FolderPath, Uid};
 
 /// One folder's state.
@@ -11,7 +12,7 @@ pub struct FolderState {
     /// Its source and target.
     pub record: FolderRecord,
     /// Messages at the target, by source UID.
-    pub items: HashMap<Uid, ItemRecord>,
+    pub items: Items,
     /// Set while the folder is complete.
     pub complete: Option<Watermark>,
     /// Highest target UID that was read back.
@@ -62,7 +63,7 @@ impl JournalState {
     /// Bytes of everything journalled.
     pub fn bytes(&self) -> u64 {
         self.folders()
-            .flat_map(|folder| folder.items.values())
+            .flat_map(|folder| folder.items.iter())
             .map(|item| item.size)
             .sum()
     }
@@ -77,14 +78,14 @@ impl JournalState {
                     if item.floor {
                         folder.floor = folder.floor.max(item.target_uid);
                     }
-                    folder.items.insert(item.source_uid, item);
+                    folder.items.insert(item);
                     folder.complete = None;
                 }
             }
             Record::Flags(id, uid, flags) => {
                 let flags = self.shared(flags);
                 let folder = self.folders.get_mut(&id);
-                if let Some(item) = folder.and_then(|folder| folder.items.get_mut(&uid)) {
+                if let Some(item) = folder.and_then(|folder| folder.items.get_mut(uid)) {
                     item.flags = flags;
                 }
             }
@@ -101,7 +102,7 @@ impl JournalState {
             }
             Record::Lost(id, uid) => {
                 if let Some(folder) = self.folders.get_mut(&id) {
-                    folder.items.remove(&uid);
+                    folder.items.remove(uid);
                     folder.complete = None;
                 }
             }
@@ -149,7 +150,7 @@ impl JournalState {
         self.current.insert(record.path.clone(), record.id);
         let state = FolderState {
             record,
-            items: HashMap::new(),
+            items: Items::default(),
             complete: None,
             verified: 0,
             floor: 0,

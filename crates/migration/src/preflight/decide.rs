@@ -188,7 +188,7 @@ fn folders(
             .filter(|state| state.record.source_validity == folder.validity);
         let done = state.map_or(0, |state| state.items.len() as u64);
         let done_bytes: u64 =
-            state.map_or(0, |state| state.items.values().map(|item| item.size).sum());
+            state.map_or(0, |state| state.items.iter().map(|item| item.size).sum());
         FolderPlan {
             path: folder.path.to_string(),
             target_name: name,
