@@ -1,15 +1,17 @@
 //! The limit that the benchmark compares with: reads every message over IMAP, hashes it and
-//! appends it to one segment file per mailbox, synced every 16 MB.
-//! `limit --accounts FILE.csv --state DIR --jobs N`.
+//! appends it to one segment file per mailbox, synced every 16 MB; with `--files`, to one file per
+//! message, as our own store has it.
+//! `limit --accounts FILE.csv --state DIR --jobs N [--files]`.
 
+use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use melouvert_migration::account::{Account, read_accounts};
-use melouvert_migration::payload::Room;
+use melouvert_migration::payload::{Payload, Room};
 use melouvert_migration::source::{self, Delivery, Entries, FolderWork, Known};
 use melouvert_migration::{Context, EndpointOptions, Options};
 
@@ -26,7 +28,75 @@ impl Known for Nothing {
     }
 }
 
-async fn pull(account: Account, directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
+/// Where messages go.
+struct Store {
+    folder: PathBuf,
+    file: File,
+    per_message: bool,
+    count: u32,
+    unsynced: u64,
+}
+
+impl Store {
+    fn new(folder: PathBuf, per_message: bool) -> std::io::Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        let file = File::create(folder.join("segment"))?;
+        Ok(Self {
+            folder,
+            file,
+            per_message,
+            count: 0,
+            unsynced: 0,
+        })
+    }
+
+    fn put(&mut self, payload: &Payload) -> std::io::Result<()> {
+        if self.per_message {
+            self.count += 1;
+            let draft = self.folder.join("draft");
+            self.file = File::create(&draft)?;
+            self.fill(payload)?;
+            std::fs::rename(draft, self.folder.join(self.count.to_string()))?;
+        } else {
+            self.fill(payload)?;
+        }
+        self.unsynced += payload.size;
+        if self.unsynced > SEGMENT {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, payload: &Payload) -> std::io::Result<()> {
+        if let Some(bytes) = payload.memory() {
+            self.file.write_all(bytes)?;
+        } else if let Some(mut chunks) = payload.spilled_chunks()? {
+            loop {
+                let chunk = chunks.next_chunk()?;
+                if chunk.is_empty() {
+                    break;
+                }
+                self.file.write_all(&chunk)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> std::io::Result<()> {
+        self.unsynced = 0;
+        if self.per_message {
+            Ok(nix::unistd::syncfs(&self.file)?)
+        } else {
+            self.file.sync_data()
+        }
+    }
+}
+
+async fn pull(
+    account: Account,
+    directory: &Path,
+    per_message: bool,
+) -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::default();
     let context = Context {
         gate: melouvert_migration::limits::Gate::new(melouvert_migration::Limits::default()),
@@ -35,7 +105,7 @@ async fn pull(account: Account, directory: &Path) -> Result<(), Box<dyn std::err
         room: Room::new(options.memory, options.disk, directory),
         directory: directory.to_owned(),
     };
-    let segment = directory.join(account.key());
+    let mut store = Store::new(directory.join(account.key()), per_message)?;
     let mut source = source::open(&account.source, &context)?;
     let work: Vec<FolderWork> = source
         .survey(&Nothing)
@@ -54,30 +124,12 @@ async fn pull(account: Account, directory: &Path) -> Result<(), Box<dyn std::err
         .collect();
     let (out, mut deliveries) = tokio::sync::mpsc::channel(256);
     let reader = tokio::spawn(async move { source.read(work, out).await });
-    let mut file = std::fs::File::create(segment)?;
-    let mut unsynced = 0;
     while let Some(delivery) = deliveries.recv().await {
-        let Delivery::Item(_, item) = delivery else {
-            continue;
-        };
-        if let Some(bytes) = item.payload.memory() {
-            file.write_all(bytes)?;
-        } else if let Some(mut chunks) = item.payload.spilled_chunks()? {
-            loop {
-                let chunk = chunks.next_chunk()?;
-                if chunk.is_empty() {
-                    break;
-                }
-                file.write_all(&chunk)?;
-            }
-        }
-        unsynced += item.payload.size;
-        if unsynced > SEGMENT {
-            file.sync_data()?;
-            unsynced = 0;
+        if let Delivery::Item(_, item) = delivery {
+            store.put(&item.payload)?;
         }
     }
-    file.sync_data()?;
+    store.sync()?;
     Ok(reader.await??)
 }
 
@@ -101,13 +153,14 @@ async fn main() -> ExitCode {
     let jobs = value("--jobs")
         .and_then(|jobs| jobs.parse().ok())
         .unwrap_or(2);
+    let per_message = arguments.iter().any(|argument| argument == "--files");
     let directory: Arc<Path> = Path::new(&state).into();
     let pulled: Vec<bool> = futures::stream::iter(accounts)
         .map(|account| {
             let directory = Arc::clone(&directory);
             async move {
                 let task = tokio::spawn(async move {
-                    pull(account, &directory)
+                    pull(account, &directory, per_message)
                         .await
                         .map_err(|error| error.to_string())
                 });

@@ -81,7 +81,13 @@ impl Case {
                 &[Tool::Ours, Tool::OursUnverified, Tool::Mbsync]
             }
             Self::Small => &[Tool::Ours, Tool::Mbsync, Tool::Offlineimap],
-            Self::Own => &[Tool::Ours, Tool::OursUnverified, Tool::Doveadm, Tool::Limit],
+            Self::Own => &[
+                Tool::Ours,
+                Tool::OursUnverified,
+                Tool::Doveadm,
+                Tool::Limit,
+                Tool::LimitFiles,
+            ],
             Self::Folder6k => &[Tool::Ours],
             Self::Folder60k => &[Tool::Ours, Tool::Doveadm],
             Self::NoFsync => &[Tool::Ours, Tool::OursUnverified],

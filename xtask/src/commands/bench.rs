@@ -32,7 +32,8 @@ struct Migration {
     /// Cases: lan, tls, own, far, both-far, folder6k, folder60k, small, no-fsync (all but the last)
     #[arg(long)]
     cases: Option<String>,
-    /// Tools instead of each case's own: ours, ours-unverified, mbsync, doveadm, offlineimap, limit
+    /// Tools instead of each case's own: ours, ours-unverified, mbsync, doveadm, offlineimap,
+    /// limit, limit-files
     #[arg(long)]
     tools: Option<String>,
     /// Folder to work in: its disk is measured too

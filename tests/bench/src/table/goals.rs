@@ -139,6 +139,12 @@ fn speed(runs: Runs<'_>) -> Vec<Goal> {
             LIMIT,
             own(Tool::Limit, without),
         ),
+        faster(
+            "notre magasin, sans relecture, face à la limite à un fichier par message",
+            0.75,
+            LIMIT,
+            own(Tool::LimitFiles, without),
+        ),
         faster("source à 20 ms", 5.0, MBSYNC, first(Case::Far, with)),
         faster("les deux à 20 ms", 6.0, MBSYNC, first(Case::BothFar, with)),
         faster(

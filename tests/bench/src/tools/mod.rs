@@ -27,6 +27,8 @@ pub enum Tool {
     Offlineimap,
     /// Read, hash, append to a segment.
     Limit,
+    /// Read, hash, write one file per message.
+    LimitFiles,
 }
 
 /// Where a run takes place.
@@ -78,12 +80,13 @@ impl Tool {
             Self::Doveadm => "`doveadm backup`",
             Self::Offlineimap => "offlineimap3",
             Self::Limit => "limite (lire, hacher, écrire un segment)",
+            Self::LimitFiles => "limite à un fichier par message",
         }
     }
 
     /// Whether a pass with nothing to do makes sense.
     pub fn has_second_pass(self) -> bool {
-        self != Self::Limit
+        !matches!(self, Self::Limit | Self::LimitFiles)
     }
 
     /// The commands of one pass: lists to run side by side.
@@ -94,6 +97,7 @@ impl Tool {
             Self::Ours => ours::lanes(place, &place.ours, &[]),
             Self::OursUnverified => ours::lanes(place, &place.ours, &["--no-verify"]),
             Self::Limit => ours::lanes(place, &place.limit, &[]),
+            Self::LimitFiles => ours::lanes(place, &place.limit, &["--files"]),
             Self::Mbsync => per_mailbox(place, peers::mbsync),
             Self::Doveadm => per_mailbox(place, peers::doveadm),
             Self::Offlineimap => per_mailbox(place, peers::offlineimap),
