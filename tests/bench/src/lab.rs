@@ -13,7 +13,7 @@ use crate::corpus::{self, mailbox_name};
 use crate::dovecot::{self, Dovecot, Format, PASSWORD};
 use crate::proxy::Proxy;
 use crate::witness::{self, Mailbox};
-use crate::{door, folder, seeds};
+use crate::{door, folder, leftovers, seeds};
 
 /// Bytes of the largest attachment.
 const LARGEST: usize = 30_000_000;
@@ -163,10 +163,7 @@ pub struct Target {
 impl Target {
     /// Starts an empty server for one run of a case.
     pub fn start(directory: &Path, case: Case, source: &Dovecot) -> anyhow::Result<Self> {
-        if directory.exists() {
-            fs::remove_dir_all(directory)
-                .with_context(|| format!("failed to clear {}", directory.display()))?;
-        }
+        leftovers::set_aside(directory)?;
         let home = directory.join("target");
         fs::create_dir_all(&home)?;
         let mut options = dovecot::Options {

@@ -10,6 +10,7 @@ pub mod door;
 pub mod dovecot;
 pub mod folder;
 pub mod lab;
+pub mod leftovers;
 pub mod measure;
 pub mod proxy;
 pub mod rounds;

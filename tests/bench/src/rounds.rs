@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::cases::{Case, Corpus};
 use crate::corpus::mailbox_name;
 use crate::lab::{self, Source, Sources, Target};
+use crate::leftovers;
 use crate::measure::{self, Measure};
 use crate::store;
 use crate::tools::{Place, Tool};
@@ -72,6 +73,8 @@ pub fn run(
         let seconds = begun.elapsed().as_secs_f64();
         say(&format!("[{seconds:>5.0} s] {text}"));
     };
+    let target = options.directory.join("run");
+    leftovers::delete(&target)?;
     let mut sources = Sources::new(&options.directory, options.mailboxes);
     let mut runs = Vec::new();
     for round in 0..options.rounds {
@@ -100,6 +103,8 @@ pub fn run(
             }
         }
     }
+    say("effacement de ce que les passages ont laissé");
+    leftovers::delete(&target)?;
     Ok(runs)
 }
 
