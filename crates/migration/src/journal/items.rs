@@ -106,12 +106,11 @@ mod tests {
             let mut items = Items::default();
             let mut model: BTreeMap<Uid, ItemRecord> = BTreeMap::new();
             for (uid, size) in steps {
-                match size {
-                    Some(size) => {
-                        items.insert(item(uid, size.into()));
-                        model.insert(uid, item(uid, size.into()));
-                    }
-                    None => prop_assert_eq!(items.remove(uid), model.remove(&uid)),
+                if let Some(size) = size {
+                    items.insert(item(uid, size.into()));
+                    model.insert(uid, item(uid, size.into()));
+                } else {
+                    prop_assert_eq!(items.remove(uid), model.remove(&uid));
                 }
                 prop_assert_eq!(items.len(), model.len());
                 prop_assert_eq!(items.is_empty(), model.is_empty());

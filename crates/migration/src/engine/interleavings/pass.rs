@@ -146,8 +146,8 @@ async fn carry_flags(
 ) -> Result<(), String> {
     let work = std::mem::take(&mut run.plan.flags);
     let changes = flag_changes(&work);
-    let changed = target.change_flags("A", &changes).await;
-    changed.map_err(|error| error.to_string())?;
+    let ended = target.change_flags("A", &changes).await;
+    ended.map_err(|error| error.to_string())?;
     if !changes.is_empty() {
         let passed = unsynced::barrier(target, 1).await;
         passed.map_err(|error| error.to_string())?;
