@@ -16,7 +16,7 @@ use crate::progress::Event;
 use crate::target::{FlagChange, Target};
 
 /// Bytes after which a barrier is asked for.
-const GROUP_BYTES: u64 = 64 << 20;
+const GROUP_BYTES: u64 = 16 << 20;
 /// Messages after which it is, so that many small ones do not fill the memory.
 const GROUP_MESSAGES: u64 = 4096;
 /// Age after which it is, so that a slow source loses little by a crash.
