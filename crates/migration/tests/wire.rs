@@ -1,12 +1,16 @@
 //! Servers that lie, stall or answer in an order of their own: scripted on a socket.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use melouvert_migration::account::parse_accounts;
 use melouvert_migration::backoff::Backoff;
-use melouvert_migration::source::{self, Delivery, Entries, FolderWork, Known};
+use melouvert_migration::source::{
+    self, Delivery, Entries, FolderWork, Known, Source, SourceFolder,
+};
 use melouvert_migration::{Context, EndpointOptions, imap::Timeouts, payload::Room};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -66,7 +70,7 @@ fn body(uid: u32) -> String {
     format!("Subject: {uid}\r\n\r\nbody {uid}\r\n")
 }
 
-async fn serve(stream: TcpStream, manner: Manner) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, manner: Manner, opened: Arc<AtomicUsize>) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     write
@@ -85,7 +89,10 @@ async fn serve(stream: TcpStream, manner: Manner) -> std::io::Result<()> {
                 out += "* STATUS INBOX (MESSAGES 7 UIDNEXT 9999 UIDVALIDITY 5)\r\n";
             }
             "STATUS" => out += "* STATUS {4}\r\na\"b\\ (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 6)\r\n",
-            "EXAMINE" => out += "* 3 EXISTS\r\n* OK [UIDVALIDITY 5] valid {9}\r\n",
+            "EXAMINE" => {
+                opened.fetch_add(1, Ordering::Relaxed);
+                out += "* 3 EXISTS\r\n* OK [UIDVALIDITY 5] valid {9}\r\n";
+            }
             "UID" if rest.contains("BODY.PEEK") => {
                 let set = rest.split(' ').nth(1).unwrap_or("");
                 for uid in uids(set) {
@@ -147,27 +154,86 @@ fn uids(set: &str) -> Vec<u32> {
         .collect()
 }
 
-async fn read_from(manner: Manner) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let port = listener.local_addr().expect("address").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, manner));
+/// A server of this manner, and a source that reads it.
+struct Lab {
+    source: Box<dyn Source>,
+    /// EXAMINE commands that the server had.
+    opened: Arc<AtomicUsize>,
+    _directory: tempfile::TempDir,
+}
+
+impl Lab {
+    async fn new(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let opened = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&opened);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, manner, Arc::clone(&counter)));
+            }
+        });
+        let csv = format!(
+            "source_url,source_user,source_password,target_url,target_user,target_password\n\
+             imap://127.0.0.1:{port},u,p,imap://127.0.0.1:{port},v,p\n"
+        );
+        let options = EndpointOptions {
+            allow_cleartext: true,
+            ca_file: None,
+        };
+        let account = parse_accounts(csv.as_bytes(), &options)
+            .expect("csv")
+            .remove(0);
+        let directory = tempfile::tempdir().expect("dir");
+        let source = source::open(&account.source, &context(directory.path())).expect("source");
+        Self {
+            source,
+            opened,
+            _directory: directory,
         }
-    });
-    let csv = format!(
-        "source_url,source_user,source_password,target_url,target_user,target_password\n\
-         imap://127.0.0.1:{port},u,p,imap://127.0.0.1:{port},v,p\n"
-    );
-    let options = EndpointOptions {
-        allow_cleartext: true,
-        ca_file: None,
-    };
-    let account = parse_accounts(csv.as_bytes(), &options)
-        .expect("csv")
-        .remove(0);
-    let directory = tempfile::tempdir().expect("dir");
-    let room = Room::new(1 << 20, 8 << 20, directory.path());
+    }
+
+    /// Surveys: the two folders, INBOX first.
+    async fn survey(&mut self) -> Vec<SourceFolder> {
+        let folders = self.source.survey(&Nothing).await.expect("survey");
+        assert_eq!(folders.len(), 2);
+        assert_eq!(folders[1].name, "a\"b\\");
+        folders
+    }
+
+    /// Reads a folder: UIDs that came, that are missing, that have vanished.
+    async fn read(mut self, folder: &SourceFolder) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+        let Entries::All(entries) = &folder.entries else {
+            panic!("all entries")
+        };
+        let work = FolderWork {
+            index: 0,
+            name: folder.name.clone(),
+            validity: folder.validity,
+            uids: entries.iter().map(|entry| entry.uid).collect(),
+        };
+        let (out, mut deliveries) = mpsc::channel(16);
+        let reader = tokio::spawn(async move { self.source.read(vec![work], out).await });
+        let (mut items, mut missing, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(delivery) = deliveries.recv().await {
+            match delivery {
+                Delivery::Item(_, item) => {
+                    let bytes = item.payload.memory().expect("small");
+                    assert_eq!(&bytes[..], body(item.uid).as_bytes());
+                    items.push(item.uid);
+                }
+                Delivery::Missing(_, uid, ..) => missing.push(uid),
+                Delivery::Vanished(_, uid) => vanished.push(uid),
+                Delivery::FolderEnd(_) => {}
+            }
+        }
+        reader.await.expect("task").expect("read");
+        items.sort_unstable();
+        (items, missing, vanished)
+    }
+}
+
+fn context(directory: &Path) -> Context {
     let timeouts = Timeouts {
         connect: Duration::from_secs(5),
         response: Duration::from_millis(500),
@@ -179,44 +245,33 @@ async fn read_from(manner: Manner) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
         longest: Duration::from_millis(5),
         tries: 5,
     };
-    let context = Context {
+    Context {
         gate: melouvert_migration::limits::Gate::new(melouvert_migration::Limits::default()),
         timeouts,
         backoff,
-        room: Arc::clone(&room),
-        directory: directory.path().to_owned(),
-    };
-    let mut source = source::open(&account.source, &context).expect("source");
-    let folders = source.survey(&Nothing).await.expect("survey");
-    assert_eq!(folders.len(), 2);
-    assert_eq!(folders[1].name, "a\"b\\");
-    let Entries::All(entries) = &folders[0].entries else {
-        panic!("all entries")
-    };
-    let work = FolderWork {
-        index: 0,
-        name: "INBOX".to_owned(),
-        validity: 5,
-        uids: entries.iter().map(|entry| entry.uid).collect(),
-    };
-    let (out, mut deliveries) = mpsc::channel(16);
-    let reader = tokio::spawn(async move { source.read(vec![work], out).await });
-    let (mut items, mut missing, mut vanished) = (Vec::new(), Vec::new(), Vec::new());
-    while let Some(delivery) = deliveries.recv().await {
-        match delivery {
-            Delivery::Item(_, item) => {
-                let bytes = item.payload.memory().expect("small");
-                assert_eq!(&bytes[..], body(item.uid).as_bytes());
-                items.push(item.uid);
-            }
-            Delivery::Missing(_, uid, ..) => missing.push(uid),
-            Delivery::Vanished(_, uid) => vanished.push(uid),
-            Delivery::FolderEnd(_) => {}
-        }
+        room: Room::new(1 << 20, 8 << 20, directory),
+        directory: directory.to_owned(),
     }
-    reader.await.expect("task").expect("read");
-    items.sort_unstable();
-    (items, missing, vanished)
+}
+
+async fn read_from(manner: Manner) -> (Vec<u32>, Vec<u32>, Vec<u32>) {
+    let mut lab = Lab::new(manner).await;
+    let folders = lab.survey().await;
+    lab.read(&folders[0]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_folder_that_the_survey_left_open_is_not_opened_again() {
+    for (folder, again) in [(1, 0), (0, 1)] {
+        let mut lab = Lab::new(Manner::FalseSizes).await;
+        let folders = lab.survey().await;
+        let opened = Arc::clone(&lab.opened);
+        assert_eq!(opened.load(Ordering::Relaxed), 2);
+        let (items, missing, vanished) = lab.read(&folders[folder]).await;
+        assert_eq!(items, (1..=MESSAGES).collect::<Vec<_>>());
+        assert!(missing.is_empty() && vanished.is_empty());
+        assert_eq!(opened.load(Ordering::Relaxed), 2 + again);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ use crate::shell;
 const CRATE: &str = "crates/migration";
 /// The tool's version; it is installed beside the other built programs, not in the checkout.
 const VERSION: &str = "0.13.2";
+/// Bytes of the longest input, where no seed is longer: a PST cut short is none.
+const LONGEST: u64 = 8192;
 
 /// Arguments of `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +22,9 @@ pub struct Args {
     /// Executions of each target
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     runs: u64,
+    /// Minutes after which a target ends with fewer executions
+    #[arg(long, value_name = "N")]
+    minutes: Option<u32>,
     /// Processes at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: u16,
@@ -62,16 +67,17 @@ fn fuzz(tool: &Path, target: &str, args: &Args) -> anyhow::Result<()> {
         // No sanitizer: our own code has no unsafe block, and so the stable compiler will do.
         .args(["fuzz", "run", "--sanitizer", "none", target])
         .arg(&found);
+    let mut longest = LONGEST;
     if seeds.is_dir() {
+        longest = longest.max(longest_file(&seeds)?);
         command.arg(&seeds);
     }
     command.arg("--").arg(format!("-runs={}", args.runs));
-    command.args([
-        "-max_len=8192",
-        "-timeout=10",
-        "-rss_limit_mb=1024",
-        "-print_final_stats=1",
-    ]);
+    if let Some(minutes) = args.minutes {
+        command.arg(format!("-max_total_time={}", u64::from(minutes) * 60));
+    }
+    command.arg(format!("-max_len={longest}"));
+    command.args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]);
     let dictionary = folder.join("dict").join(target);
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
@@ -80,6 +86,14 @@ fn fuzz(tool: &Path, target: &str, args: &Args) -> anyhow::Result<()> {
         command.arg(format!("-fork={}", args.jobs));
     }
     shell::run(&mut command)
+}
+
+fn longest_file(folder: &Path) -> anyhow::Result<u64> {
+    let mut longest = 0;
+    for entry in std::fs::read_dir(folder).context("failed to list the seeds")? {
+        longest = longest.max(entry?.metadata()?.len());
+    }
+    Ok(longest)
 }
 
 /// The names of the targets: the files of `fuzz_targets`.

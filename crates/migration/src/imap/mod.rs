@@ -27,6 +27,6 @@ pub use login::{Credentials, Login, Mechanism};
 pub use namespace::{Namespace, Namespaces};
 pub use pace::LeastPace;
 pub use response::{Code, ListItem, Response, Status, StatusItem, Untagged, parse_response};
-pub(crate) use session::said;
 pub use session::{Capabilities, Completion, Session, quote};
+pub(crate) use session::{Examined, said};
 pub use wire::{RawResponse, Wire};

@@ -64,6 +64,16 @@ pub struct Session {
     goodbye: String,
     pub(super) round_trip: Option<Duration>,
     compressed: bool,
+    examined: Option<Examined>,
+}
+
+/// A mailbox that the last EXAMINE opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Examined {
+    /// Its name on the wire.
+    pub(crate) name: String,
+    /// The UIDVALIDITY that was told.
+    pub(crate) validity: u32,
 }
 
 /// Writes a string as an IMAP quoted string; the caller gives it without CR, LF and NUL.
@@ -95,6 +105,7 @@ impl Session {
             goodbye: String::new(),
             round_trip: None,
             compressed: false,
+            examined: None,
         };
         let greeting = session.next(&BodySink::HashOnly).await?;
         let Response::Untagged(Untagged::Status { status, code, text }) = greeting else {
@@ -177,6 +188,16 @@ impl Session {
     /// Time of one round trip, when the login told it.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
+    }
+
+    /// Leaves word that a mailbox stays open.
+    pub(crate) fn leave_open(&mut self, examined: Option<Examined>) {
+        self.examined = examined;
+    }
+
+    /// The mailbox left open, for one who goes on with it: whoever asks opens others after it.
+    pub(crate) fn take_open(&mut self) -> Option<Examined> {
+        self.examined.take()
     }
 
     /// `host:port`, for messages.

@@ -1,6 +1,7 @@
 //! An IMAP source: everything is read with EXAMINE and BODY.PEEK.
 
 mod read;
+mod scan;
 mod survey;
 mod uid_set;
 

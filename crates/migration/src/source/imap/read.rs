@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use tokio::sync::mpsc;
 
 use super::{ImapSource, uid_set};
-use crate::imap::{Code, ImapError, Response, Status, Untagged, quote};
+use crate::imap::{Code, ImapError, Response, Session, Status, Untagged, quote};
 use crate::model::Uid;
 use crate::payload::BodySink;
 use crate::source::{Delivery, FolderWork, Item, MissingReason};
@@ -55,11 +55,24 @@ struct Reader<'a> {
     queue: VecDeque<Job>,
     sent: VecDeque<Sent>,
     left: HashMap<usize, usize>,
-    /// Folder that the last sent EXAMINE opens.
+    /// Folder that is open, or that the last sent EXAMINE opens.
     selected: Option<usize>,
     /// Set once a delivery found nobody listening.
     deaf: bool,
     progress: bool,
+}
+
+/// What to fetch, `first` first: a folder that is open need not be opened again.
+fn jobs(work: &[FolderWork], first: Option<usize>) -> VecDeque<Job> {
+    let others = (0..work.len()).filter(|folder| Some(*folder) != first);
+    let of = |folder: usize| {
+        work[folder].uids.chunks(CHUNK).map(move |uids| Job {
+            folder,
+            uids: uids.to_vec(),
+            strikes: 0,
+        })
+    };
+    first.into_iter().chain(others).flat_map(of).collect()
 }
 
 /// Reads everything in `work`.
@@ -68,27 +81,22 @@ pub(super) async fn read(
     work: Vec<FolderWork>,
     out: mpsc::Sender<Delivery>,
 ) -> Result<(), ImapError> {
-    let mut queue = VecDeque::new();
-    let mut left = HashMap::new();
-    for (folder, part) in work.iter().enumerate() {
-        left.insert(folder, part.uids.len());
-        for uids in part.uids.chunks(CHUNK) {
-            queue.push_back(Job {
-                folder,
-                uids: uids.to_vec(),
-                strikes: 0,
-            });
-        }
-    }
-    let sent = VecDeque::new();
+    let open = source.session.as_mut().and_then(Session::take_open);
+    let is_open = |part: &FolderWork| {
+        open.as_ref()
+            .is_some_and(|open| open.name == part.name && open.validity == part.validity)
+    };
+    let selected = work.iter().position(is_open);
+    let left = work.iter().enumerate();
+    let left = left.map(|(folder, part)| (folder, part.uids.len()));
     let mut reader = Reader {
         source,
-        work,
         out,
-        queue,
-        sent,
-        left,
-        selected: None,
+        queue: jobs(&work, selected),
+        sent: VecDeque::new(),
+        left: left.collect(),
+        work,
+        selected,
         deaf: false,
         progress: false,
     };

@@ -2,15 +2,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::scan::{self, Scan, Wanted};
 use crate::imap::{
-    Completion, ImapError, ListItem, Namespaces, Response, Session, Status, StatusItem, Untagged,
-    quote,
+    ImapError, ListItem, Namespaces, Response, Session, Status, StatusItem, Untagged, quote,
 };
 use crate::journal::Watermark;
 use crate::mapping::NameStyle;
-use crate::model::{FolderPath, Role, Uid};
+use crate::model::{FolderPath, Role};
 use crate::payload::BodySink;
-use crate::source::{Entries, Entry, Known, SourceFolder};
+use crate::source::{Entries, Known, SourceFolder};
 
 /// Commands in flight.
 const WINDOW: usize = 32;
@@ -205,36 +205,23 @@ pub(super) struct Survey {
     pub(super) left_alone: Vec<FolderPath>,
 }
 
-/// How the server tells what changed.
-#[derive(Clone, Copy)]
-struct Delta {
-    condstore: bool,
-    qresync: bool,
-}
-
 /// Lists folders, then the messages of those that the journal does not cover.
 pub(super) async fn survey(session: &mut Session, known: &dyn Known) -> Result<Survey, ImapError> {
     let listing = list(session).await?;
     let has = |name| session.capabilities().has(name);
-    let mut delta = Delta {
-        condstore: has("CONDSTORE") || has("QRESYNC"),
-        qresync: has("QRESYNC"),
-    };
-    let since = |item: &ListItem| known.complete(&listing.style.read(&item.name)).is_some();
-    if delta.qresync && listing.folders.iter().any(since) {
-        let enabled = session.run("ENABLE QRESYNC", |_| {}).await?;
-        delta.qresync = enabled.status == Status::Ok;
-    }
+    let qresync = has("QRESYNC");
+    let condstore = has("CONDSTORE") || qresync;
     let mut folders = Vec::new();
     let mut scans = Vec::new();
     for item in &listing.folders {
-        let (folder, scan) = plan_scan(item, &listing, known, delta);
-        if let Some(fetch) = scan {
-            scans.push((folders.len(), fetch));
-        }
+        let (folder, needed) = plan_scan(item, &listing, known, condstore);
+        scans.extend(needed.map(|wanted| Scan {
+            folder: folders.len(),
+            wanted,
+        }));
         folders.push(folder);
     }
-    scan(session, &scans, &mut folders).await?;
+    scan::messages(session, &scans, qresync, &mut folders).await?;
     folders.extend(listing.unusable.iter().map(|item| SourceFolder {
         path: listing.style.read(&item.name),
         unreadable: Some("its name holds a line break or NUL".to_owned()),
@@ -247,74 +234,13 @@ pub(super) async fn survey(session: &mut Session, known: &dyn Known) -> Result<S
     })
 }
 
-/// Lists messages: `scans` says which folder is asked what.
-async fn scan(
-    session: &mut Session,
-    scans: &[(usize, String)],
-    folders: &mut [SourceFolder],
-) -> Result<(), ImapError> {
-    let mut commands = Vec::new();
-    for (index, fetch) in scans {
-        commands.push(format!("EXAMINE {}", quote(&folders[*index].name)));
-        commands.push(fetch.clone());
-    }
-    let mut found: HashMap<usize, Vec<Entry>> = HashMap::new();
-    let mut validity = HashMap::new();
-    let mut gone: HashMap<usize, Vec<(Uid, Uid)>> = HashMap::new();
-    let mut empty = HashSet::new();
-    let ended = pipeline(session, &commands, |command, untagged| {
-        let (index, _) = scans[command / 2];
-        match untagged {
-            Untagged::Fetch(item) => {
-                if let (Some(uid), Some(flags)) = (item.uid, item.flags) {
-                    found.entry(index).or_default().push(Entry { uid, flags });
-                }
-            }
-            Untagged::Exists(0) => {
-                empty.insert(index);
-            }
-            Untagged::Vanished(ranges) => gone.entry(index).or_default().extend(ranges),
-            Untagged::Status {
-                code: Some(code), ..
-            } if code.name == "UIDVALIDITY" => {
-                validity.insert(index, code.arguments.parse().unwrap_or(0));
-            }
-            _ => {}
-        }
-    })
-    .await?;
-    for (place, (index, fetch)) in scans.iter().enumerate() {
-        let folder = &mut folders[*index];
-        let ends = [&ended[place * 2], &ended[place * 2 + 1]];
-        // Some servers refuse `1:*` where there is nothing.
-        let refused = |end: &&Completion| end.status != Status::Ok;
-        let nothing = empty.contains(index) && ends[0].status == Status::Ok;
-        if let Some(bad) = ends.into_iter().find(refused).filter(|_| !nothing) {
-            folder.unreadable = Some(bad.text.clone());
-        }
-        if let Some(told) = validity.get(index) {
-            folder.validity = *told;
-        }
-        let mut entries = found.remove(index).unwrap_or_default();
-        entries.sort_unstable_by_key(|entry| entry.uid);
-        entries.dedup_by_key(|entry| entry.uid);
-        folder.gone = gone.remove(index).unwrap_or_default();
-        let partial = fetch.contains("CHANGEDSINCE");
-        folder.entries = if partial {
-            Entries::Changed(entries)
-        } else {
-            Entries::All(entries)
-        };
-    }
-    Ok(())
-}
-
+/// A folder as its state tells it, and which of its messages must be listed.
 fn plan_scan(
     item: &ListItem,
     listing: &Listing,
     known: &dyn Known,
-    delta: Delta,
-) -> (SourceFolder, Option<String>) {
+    condstore: bool,
+) -> (SourceFolder, Option<Wanted>) {
     let mut folder = SourceFolder {
         path: listing.style.read(&item.name),
         name: item.name.clone(),
@@ -333,23 +259,21 @@ fn plan_scan(
         messages: state.messages,
         highest_modseq: state.highest_modseq,
     };
-    let full = Some("UID FETCH 1:* (FLAGS)".to_owned());
     // One that STATUS tells to be empty is looked at as well: a server may tell so while another
     // session still builds its index, and a STATUS that lies must not lose mail.
-    match known.complete(&folder.path) {
+    let wanted = match known.complete(&folder.path) {
         Some((validity, mark)) if validity == folder.validity && state.highest_modseq > 0 => {
             if mark == folder.watermark {
                 folder.entries = Entries::Unchanged;
                 return (folder, None);
             }
-            if delta.condstore && mark.highest_modseq > 0 {
-                let since = mark.highest_modseq;
-                let vanished = if delta.qresync { " VANISHED" } else { "" };
-                let fetch = format!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {since}{vanished})");
-                return (folder, Some(fetch));
+            if condstore && mark.highest_modseq > 0 {
+                Wanted::Since(mark.highest_modseq)
+            } else {
+                Wanted::All
             }
-            (folder, full)
         }
-        _ => (folder, full),
-    }
+        _ => Wanted::All,
+    };
+    (folder, Some(wanted))
 }
