@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Job;
+use super::batch::Caution;
 use super::carry::{carry, source_error, target_error};
 use super::collections;
 use super::options::Verification;
 use super::plan::{FolderPlan, afresh, plan};
 use super::prove;
 use super::renamed;
-use super::writer::Caution;
 use crate::account::Account;
 use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};

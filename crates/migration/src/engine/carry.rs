@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use tokio::sync::mpsc;
 
 use super::Job;
+use super::batch::{Caution, Counts};
 use super::folder::{self, FolderRun, OpenError};
 use super::listed;
 use super::plan::{FlagWork, FolderPlan};
@@ -12,7 +13,7 @@ use super::prove;
 use super::recover::settle;
 use super::unsynced;
 use super::verifier;
-use super::writer::{Caution, Counts, Parts, Writer};
+use super::writer::{Parts, Writer};
 use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, Record};

@@ -4,8 +4,9 @@
 //! that of another for the time being; when the other comes, the copy is its own, and the bytes that
 //! came with it are written for the first one, whose bytes they are too.
 
+use super::batch::record;
 use super::unsynced::Waiting;
-use super::writer::{Writer, record};
+use super::writer::Writer;
 use crate::error::MigrationError;
 use crate::journal::{ItemRecord, Record};
 use crate::matcher::Claimed;

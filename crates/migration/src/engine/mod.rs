@@ -1,6 +1,7 @@
 //! Carries accounts from source to target: survey, plan, copy, verify, prove.
 
 mod account;
+mod batch;
 mod bounded;
 mod carry;
 mod claims;

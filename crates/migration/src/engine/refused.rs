@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::writer::{Batch, FULL_AFTER, Writer};
+use super::batch::Batch;
+use super::writer::{FULL_AFTER, Writer};
 use crate::error::MigrationError;
 use crate::model::Uid;
 use crate::progress::Event;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
 
-use super::writer::{Batch, Writer};
+use super::batch::Batch;
+use super::writer::Writer;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::Record;
 use crate::progress::Event;

@@ -1,18 +1,17 @@
 //! Takes what the source delivers, writes it in batches, journals each acknowledgement.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::{Batch, Caution, Counts, Next, next_delivery, record};
 use super::folder::FolderRun;
 use super::options::Options;
 use super::unsynced::{Unsynced, Waiting};
 use super::verifier::verify_job;
 use crate::error::{EndpointError, MigrationError};
-use crate::journal::{ItemRecord, Journal, Record};
+use crate::journal::{Journal, Record};
 use crate::model::Uid;
 use crate::progress::Progress;
 use crate::proof::{Exception, Reason};
@@ -22,49 +21,8 @@ use crate::verify;
 
 /// Bytes that one batch may hold: three of them fit in a worker's memory.
 const BATCH_BYTES: u64 = 3 << 20;
-/// A batch that is not full goes out when nothing comes for this long.
-const IDLE: Duration = Duration::from_millis(30);
 /// Refusals for want of room in a row after which the rest of the account is not tried.
 pub(super) const FULL_AFTER: u32 = 20;
-
-/// What one account's run counted.
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) written: u64,
-    pub(super) written_bytes: u64,
-    pub(super) matched: u64,
-    pub(super) vanished: u64,
-}
-
-/// A batch in flight, or about to be.
-pub(super) struct Batch {
-    pub(super) folder: usize,
-    pub(super) items: Vec<Item>,
-}
-
-impl Batch {
-    /// Nothing but the question whether the connection still stands.
-    pub(super) fn question() -> Self {
-        Self {
-            folder: 0,
-            items: Vec::new(),
-        }
-    }
-
-    fn is_question(&self) -> bool {
-        self.items.is_empty()
-    }
-}
-
-/// How cautious an attempt is with a forgetful target.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Caution {
-    /// Nothing is sent before what was acknowledged is on disk: what breaks a connection again
-    /// and again is then found alone.
-    pub(super) step_by_step: bool,
-    /// A crash may have taken flags from what was written before.
-    pub(super) mend_flags: bool,
-}
 
 /// Writes one account.
 pub(super) struct Writer<'a> {
@@ -387,36 +345,5 @@ impl<'a> Writer<'a> {
             account: self.user.to_owned(),
             source,
         }
-    }
-}
-
-enum Next {
-    Delivery(Delivery),
-    Idle,
-    End,
-}
-
-async fn next_delivery(deliveries: &mut mpsc::Receiver<Delivery>, busy: bool) -> Next {
-    let received = if busy {
-        match timeout(IDLE, deliveries.recv()).await {
-            Ok(received) => received,
-            Err(_) => return Next::Idle,
-        }
-    } else {
-        deliveries.recv().await
-    };
-    received.map_or(Next::End, Next::Delivery)
-}
-
-pub(super) fn record(item: &Item, target_uid: Uid, written: bool, floor: bool) -> ItemRecord {
-    ItemRecord {
-        source_uid: item.uid,
-        target_uid,
-        size: item.payload.size,
-        hash: item.payload.hash,
-        flags: item.flags.clone(),
-        date: item.date,
-        written,
-        floor,
     }
 }

@@ -9,12 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::World;
 use super::mortal::{Loss, Mortal, bytes, set};
+use crate::engine::batch::Caution;
 use crate::engine::carry::flag_changes;
 use crate::engine::folder::{self, FolderRun};
 use crate::engine::options::Options;
 use crate::engine::plan::plan;
 use crate::engine::unsynced;
-use crate::engine::writer::{Caution, Parts, Writer};
+use crate::engine::writer::{Parts, Writer};
 use crate::error::MigrationError;
 use crate::journal::{Journal, Record};
 use crate::model::Uid;
