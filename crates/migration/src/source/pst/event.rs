@@ -4,7 +4,8 @@ use std::io;
 
 use super::ltp::{Bag, Id};
 use super::ndb::ReadAt;
-use super::recurrence::{self, Series, Zone};
+use super::recurrence;
+use super::series::Writer;
 use super::store::{Names, Set, code_page, text};
 use super::text::put;
 use super::time;
@@ -159,125 +160,38 @@ pub(super) fn appointment<F: ReadAt>(
     });
     let recurs = reader.number(Set::Appointment, 0x8223) == Some(1);
     let pattern = reader.binary(Set::Appointment, 0x8216)?.filter(|_| recurs);
-    let mut untold = None;
-    let series = match pattern.as_deref().map(recurrence::read) {
-        Some(Some(series)) => Some(series),
-        Some(None) => {
-            untold =
-                Some("only the first occurrence is kept: its rule has no iCalendar form".into());
-            None
-        }
-        None => None,
-    };
     let zone = reader.binary(Set::Appointment, 0x8233)?;
     let zone = zone.and_then(|zone| recurrence::zone(&zone));
     let mut out = String::from(HEAD);
-    if let Some(series) = series {
-        write_series(&series, zone.as_ref(), all_day, &common, &mut out);
-    } else {
-        out.push_str("BEGIN:VEVENT\r\n");
-        out.push_str(&common);
-        if all_day {
-            put(
-                &mut out,
-                format_args!("DTSTART;VALUE=DATE:{}\r\n", time::day(start)),
-            );
-            put(
-                &mut out,
-                format_args!("DTEND;VALUE=DATE:{}\r\n", time::day(end)),
-            );
-        } else {
-            put(
-                &mut out,
-                format_args!(
-                    "DTSTART:{}\r\nDTEND:{}\r\n",
-                    time::utc(start),
-                    time::utc(end)
-                ),
-            );
+    let mut untold = None;
+    match pattern.as_deref().map(recurrence::read) {
+        Some(Some(series)) => {
+            Writer::new(zone.as_ref(), all_day, &common).series(&series, &mut out);
         }
-        out.push_str("END:VEVENT\r\n");
+        rule => {
+            let lost = "only the first occurrence is kept: its rule has no iCalendar form";
+            untold = rule.map(|_| lost.to_owned());
+            once((start, end), all_day, &common, &mut out);
+        }
     }
     out.push_str("END:VCALENDAR\r\n");
     let uid = Some(uid);
     Ok((Object { uid, text: out }, untold))
 }
 
-/// A series in its own zone, so that it keeps its hour through the year.
-fn write_series(
-    series: &Series,
-    zone: Option<&Zone>,
-    all_day: bool,
-    common: &str,
-    out: &mut String,
-) {
-    let parameter = match (zone, all_day) {
-        (_, true) => ";VALUE=DATE",
-        (Some(_), false) => ";TZID=pst",
-        // Without a zone, the hour is that of whoever looks at it.
-        (None, false) => "",
-    };
-    if let Some(zone) = zone.filter(|_| !all_day) {
-        out.push_str(&zone.text);
-    }
-    let local = |minutes: u32| recurrence::local(minutes, all_day);
+/// One event, at one time.
+fn once((start, end): (u64, u64), all_day: bool, common: &str, out: &mut String) {
     out.push_str("BEGIN:VEVENT\r\n");
     out.push_str(common);
-    put(
-        out,
-        format_args!("DTSTART{parameter}:{}\r\n", local(series.start)),
-    );
-    put(
-        out,
-        format_args!("DTEND{parameter}:{}\r\n", local(series.end)),
-    );
-    let until = match (series.last, zone) {
-        (None, _) => String::new(),
-        (Some(last), Some(zone)) if !all_day => {
-            // RFC 5545 wants UTC here. Half a day more spares the question of summer time, and the
-            // next occurrence is a whole day away.
-            let utc = i64::from(last) + i64::from(zone.bias) + 720;
-            let utc = u32::try_from(utc).unwrap_or(last);
-            format!(";UNTIL={}Z", recurrence::local(utc, false))
-        }
-        (Some(last), _) => format!(";UNTIL={}", local(last)),
+    let (parameter, written): (_, fn(u64) -> String) = if all_day {
+        (";VALUE=DATE", time::day)
+    } else {
+        ("", time::utc)
     };
-    out.push_str(&fold(&format!("RRULE:{}{until}", series.rule)));
-    for gone in &series.gone {
-        put(out, format_args!("EXDATE{parameter}:{}\r\n", local(*gone)));
+    for (name, at) in [("DTSTART", start), ("DTEND", end)] {
+        put(out, format_args!("{name}{parameter}:{}\r\n", written(at)));
     }
     out.push_str("END:VEVENT\r\n");
-    for changed in &series.changed {
-        out.push_str("BEGIN:VEVENT\r\n");
-        let kept = |line: &&str| {
-            !(changed.subject.is_some() && line.starts_with("SUMMARY")
-                || changed.place.is_some() && line.starts_with("LOCATION"))
-        };
-        // A folded line goes, or stays, with its continuations.
-        let lines = common.replace("\r\n ", "\u{0}");
-        for line in lines.split_terminator("\r\n").filter(kept) {
-            out.push_str(&line.replace('\u{0}', "\r\n "));
-            out.push_str("\r\n");
-        }
-        put(
-            out,
-            format_args!("RECURRENCE-ID{parameter}:{}\r\n", local(changed.original)),
-        );
-        put(
-            out,
-            format_args!("DTSTART{parameter}:{}\r\n", local(changed.start)),
-        );
-        put(
-            out,
-            format_args!("DTEND{parameter}:{}\r\n", local(changed.end)),
-        );
-        for (name, value) in [("SUMMARY", &changed.subject), ("LOCATION", &changed.place)] {
-            if let Some(value) = value {
-                out.push_str(&fold(&format!("{name}:{}", escape(value))));
-            }
-        }
-        out.push_str("END:VEVENT\r\n");
-    }
 }
 
 /// Writes a task. The second value says what could not be told, if anything.

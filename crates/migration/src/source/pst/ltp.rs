@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use super::ndb::{
-    Bid, DataReader, Format, Ndb, Nid, Node, ReadAt, Subnodes, damaged, u16_at, u32_at, u64_at,
-};
+use super::data::{DataReader, Subnodes};
+use super::ndb::{Bid, Format, Ndb, Nid, Node, ReadAt, damaged, u16_at, u32_at, u64_at};
 
 /// Deepest tree in a heap that is followed.
 const DEEPEST: u8 = 8;

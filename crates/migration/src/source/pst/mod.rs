@@ -6,6 +6,7 @@
 
 mod contact;
 mod crypt;
+mod data;
 mod event;
 mod file;
 mod headers;
@@ -14,6 +15,7 @@ mod mime;
 mod ndb;
 mod recurrence;
 mod rtf;
+mod series;
 mod store;
 mod text;
 mod time;
