@@ -31,7 +31,8 @@ impl Known for Nothing {
 /// Where messages go.
 struct Store {
     folder: PathBuf,
-    file: File,
+    /// The one being written; none before the first message.
+    file: Option<File>,
     per_message: bool,
     count: u32,
     unsynced: u64,
@@ -40,7 +41,8 @@ struct Store {
 impl Store {
     fn new(folder: PathBuf, per_message: bool) -> std::io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        let file = File::create(folder.join("segment"))?;
+        let segment = || File::create(folder.join("segment"));
+        let file = (!per_message).then(segment).transpose()?;
         Ok(Self {
             folder,
             file,
@@ -54,7 +56,7 @@ impl Store {
         if self.per_message {
             self.count += 1;
             let draft = self.folder.join("draft");
-            self.file = File::create(&draft)?;
+            self.file = Some(File::create(&draft)?);
             self.fill(payload)?;
             std::fs::rename(draft, self.folder.join(self.count.to_string()))?;
         } else {
@@ -68,15 +70,18 @@ impl Store {
     }
 
     fn fill(&mut self, payload: &Payload) -> std::io::Result<()> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
         if let Some(bytes) = payload.memory() {
-            self.file.write_all(bytes)?;
+            file.write_all(bytes)?;
         } else if let Some(mut chunks) = payload.spilled_chunks()? {
             loop {
                 let chunk = chunks.next_chunk()?;
                 if chunk.is_empty() {
                     break;
                 }
-                self.file.write_all(&chunk)?;
+                file.write_all(&chunk)?;
             }
         }
         Ok(())
@@ -84,10 +89,10 @@ impl Store {
 
     fn sync(&mut self) -> std::io::Result<()> {
         self.unsynced = 0;
-        if self.per_message {
-            Ok(nix::unistd::syncfs(&self.file)?)
-        } else {
-            self.file.sync_data()
+        match &self.file {
+            Some(file) if self.per_message => Ok(nix::unistd::syncfs(file)?),
+            Some(file) => file.sync_data(),
+            None => Ok(()),
         }
     }
 }
