@@ -1,8 +1,10 @@
 //! Carries the scheduler's decision out.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use melouvert_store::{AccountKey, EndedPass, NewPass, TenantStore};
 use melouvert_tenant_template::{Pass, render_pass};
-use melouvert_waves::{Decision, Done, Ending};
+use melouvert_waves::{Decision, Done, Ending, Start};
+use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -56,11 +58,10 @@ pub async fn clear(
     Ok(())
 }
 
-/// Stops whom it says, then starts whom it says: each start is written down first, so that an
-/// operator killed in between goes on with the same pass.
+/// Stops whom it says, then starts whom it says.
 pub async fn out(
     plan: &Plan,
-    (store, uid): (&TenantStore, Uuid),
+    journal: (&TenantStore, Uuid),
     decision: &Decision,
     members: &mut [Member],
     ctx: &Context,
@@ -71,73 +72,88 @@ pub async fn out(
             jobs::remove(&plan.valid, job, ctx).await?;
         }
     }
-    let about = k8s_openapi::api::core::v1::ObjectReference {
-        api_version: Some(format!(
-            "{}/{}",
-            melouvert_api::GROUP,
-            melouvert_api::VERSION
-        )),
-        kind: Some("Migration".into()),
-        name: Some(plan.valid.name.to_string()),
-        namespace: Some(plan.valid.namespace.to_string()),
-        uid: Some(plan.valid.uid.clone()),
-        ..Default::default()
-    };
     if decision.start.is_empty() {
         return Ok(());
     }
     let door_key = door::key(&plan.valid, ctx).await?;
     for start in &decision.start {
-        let Some(member) = members.get_mut(start.account) else {
-            continue;
-        };
-        let number = if start.resumes {
-            member.pass
-        } else {
-            member.pass + 1
-        };
-        let begun = Begun {
-            goal: start.goal,
-            share: start.share,
-            base: member.messages(),
-        };
-        let wave = &plan.waves[member.wave];
-        let value = json!(begun);
-        let new = NewPass {
-            wave: &wave.name,
-            source_user: &member.source_user,
-            target_user: &member.target_user,
-            pass: i32::try_from(number).unwrap_or(i32::MAX),
-            begun: &value,
-        };
-        let key = AccountKey {
-            uid,
-            account: &member.id,
-        };
-        store.pass_begin(key, &new).await?;
-        let pass = Pass {
-            account: member.id.clone(),
-            target_user: member.target_user.clone(),
-            wave: wave.name.clone(),
-            accounts_secret: wave.secret.clone(),
-            number,
-            verify_all: start.goal.verify_all,
-            connections: start.share.connections,
-            bytes_per_second: start.share.bytes_per_second,
-        };
-        for object in render_pass(&plan.valid, &pass, door_key.as_ref()) {
-            ctx.applier.object(&object, &about).await?;
+        if let Some(member) = members.get_mut(start.account) {
+            begin(plan, journal, start, door_key.as_ref(), member, ctx).await?;
         }
-        member.pass = number;
-        member.begun = Some(begun);
-        member.moved = None;
-        member.job = Some(jobs::PassJob {
-            name: plan.valid.job_name(&member.id),
-            uid: String::new(),
-            pass: number,
-            ended: None,
-            deleting: false,
-        });
     }
     Ok(())
+}
+
+/// Begins one pass: it is written down first, so that an operator killed in between goes on with
+/// the same pass.
+async fn begin(
+    plan: &Plan,
+    (store, uid): (&TenantStore, Uuid),
+    start: &Start,
+    door_key: Option<&SecretString>,
+    member: &mut Member,
+    ctx: &Context,
+) -> Result<(), MigrationError> {
+    let number = if start.resumes {
+        member.pass
+    } else {
+        member.pass + 1
+    };
+    let begun = Begun {
+        goal: start.goal,
+        share: start.share,
+        base: member.messages(),
+    };
+    let wave = &plan.waves[member.wave];
+    let value = json!(begun);
+    let new = NewPass {
+        wave: &wave.name,
+        source_user: &member.source_user,
+        target_user: &member.target_user,
+        pass: i32::try_from(number).unwrap_or(i32::MAX),
+        begun: &value,
+    };
+    let key = AccountKey {
+        uid,
+        account: &member.id,
+    };
+    store.pass_begin(key, &new).await?;
+    let pass = Pass {
+        account: member.id.clone(),
+        target_user: member.target_user.clone(),
+        wave: wave.name.clone(),
+        accounts_secret: wave.secret.clone(),
+        number,
+        verify_all: start.goal.verify_all,
+        connections: start.share.connections,
+        bytes_per_second: start.share.bytes_per_second,
+    };
+    let about = reference(plan);
+    for object in render_pass(&plan.valid, &pass, door_key) {
+        ctx.applier.object(&object, &about).await?;
+    }
+    member.pass = number;
+    member.begun = Some(begun);
+    member.moved = None;
+    member.job = Some(jobs::PassJob {
+        name: plan.valid.job_name(&member.id),
+        uid: String::new(),
+        pass: number,
+        ended: None,
+        deleting: false,
+    });
+    Ok(())
+}
+
+/// The Migration, as events name it.
+fn reference(plan: &Plan) -> ObjectReference {
+    let (group, version) = (melouvert_api::GROUP, melouvert_api::VERSION);
+    ObjectReference {
+        api_version: Some(format!("{group}/{version}")),
+        kind: Some("Migration".into()),
+        name: Some(plan.valid.name.to_string()),
+        namespace: Some(plan.valid.namespace.to_string()),
+        uid: Some(plan.valid.uid.clone()),
+        ..ObjectReference::default()
+    }
 }
