@@ -102,70 +102,55 @@ fn speed(runs: Runs<'_>) -> Vec<Goal> {
         .into_iter()
         .filter_map(|case| against(case, with, second))
         .reduce(f64::min);
-    vec![
-        faster(
-            "boucle locale, relecture comprise",
-            10.0,
-            MBSYNC,
-            first(Case::Lan, with),
-        ),
-        faster(
+    let against_mbsync = [
+        ("boucle locale, relecture comprise", 10.0, Case::Lan, with),
+        (
             "boucle locale, sans relecture, comme mbsync",
             10.0,
-            MBSYNC,
-            first(Case::Lan, without),
+            Case::Lan,
+            without,
         ),
-        faster(
+        ("source à 20 ms", 5.0, Case::Far, with),
+        ("les deux à 20 ms", 6.0, Case::BothFar, with),
+        ("TLS, relecture comprise", 5.0, Case::Tls, with),
+        ("TLS, sans relecture", 5.0, Case::Tls, without),
+    ]
+    .map(|(name, bound, case, ours)| faster(name, bound, MBSYNC, first(case, ours)));
+    let (doveadm, limit) = ((1.5, DOVEADM), (0.75, LIMIT));
+    let into_our_store = [
+        (
             "notre magasin, relecture comprise",
-            1.5,
-            DOVEADM,
-            own(Tool::Doveadm, with),
+            doveadm,
+            Tool::Doveadm,
+            with,
         ),
-        faster(
+        (
             "notre magasin, sans relecture, comme doveadm",
-            1.5,
-            DOVEADM,
-            own(Tool::Doveadm, without),
+            doveadm,
+            Tool::Doveadm,
+            without,
         ),
-        faster(
+        (
             "notre magasin, relecture comprise",
-            0.75,
-            LIMIT,
-            own(Tool::Limit, with),
+            limit,
+            Tool::Limit,
+            with,
         ),
-        faster(
-            "notre magasin, sans relecture",
-            0.75,
-            LIMIT,
-            own(Tool::Limit, without),
-        ),
-        faster(
+        ("notre magasin, sans relecture", limit, Tool::Limit, without),
+        (
             "notre magasin, sans relecture, face à la limite à un fichier par message",
-            0.75,
-            LIMIT,
-            own(Tool::LimitFiles, without),
-        ),
-        faster("source à 20 ms", 5.0, MBSYNC, first(Case::Far, with)),
-        faster("les deux à 20 ms", 6.0, MBSYNC, first(Case::BothFar, with)),
-        faster(
-            "TLS, relecture comprise",
-            5.0,
-            MBSYNC,
-            first(Case::Tls, with),
-        ),
-        faster(
-            "TLS, sans relecture",
-            5.0,
-            MBSYNC,
-            first(Case::Tls, without),
-        ),
-        faster(
-            "passage sans changement, cas le moins favorable",
-            3.0,
-            MBSYNC,
-            slowest,
+            limit,
+            Tool::LimitFiles,
+            without,
         ),
     ]
+    .map(|(name, (bound, unit), peer, ours)| faster(name, bound, unit, own(peer, ours)));
+    let unchanged = "passage sans changement, cas le moins favorable";
+    against_mbsync
+        .into_iter()
+        .chain(into_our_store)
+        .chain([faster(unchanged, 3.0, MBSYNC, slowest)])
+        .collect()
 }
 
 fn cost(runs: Runs<'_>) -> Vec<Goal> {
