@@ -13,6 +13,7 @@ mod journal;
 mod leader;
 mod lifecycle;
 mod migration;
+mod refusals;
 mod repair;
 mod uninstall;
 mod waves;
