@@ -26,10 +26,8 @@ pub fn require(packages: &[&str], report: fn(&str)) -> Result<()> {
         source: Box::new(source),
     };
     require_root().map_err(failed)?;
-    // Two of our commands may want packages at the same time; the second may find them there.
-    let root = cache_root();
-    fs::create_dir_all(&root).at("create", &root)?;
-    let _lock = lock_file(&root.join("apt.lock"))?;
+    let _lock = lock().map_err(failed)?;
+    // Whoever held it before may have installed them.
     let absent = absent();
     if absent.is_empty() {
         return Ok(());
@@ -37,6 +35,14 @@ pub fn require(packages: &[&str], report: fn(&str)) -> Result<()> {
     report(&format!("installing Debian packages: {}", absent.join(" ")));
     apt(&["update"]).map_err(failed)?;
     install(&absent).map_err(failed)
+}
+
+/// One of our commands asks Debian for something at a time: apt-get waits for its own lock while it
+/// installs, not while it reads lists. Dropping it lets the next one in.
+pub(crate) fn lock() -> Result<fs::File> {
+    let root = cache_root();
+    fs::create_dir_all(&root).at("create", &root)?;
+    lock_file(&root.join("apt.lock"))
 }
 
 /// `apt-get install` without recommended packages nor questions.

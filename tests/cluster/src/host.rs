@@ -110,6 +110,7 @@ fn install_go(report: fn(&str)) -> Result<()> {
     let missing = |found: &str| go_error(found.to_owned());
     require_root().map_err(|_| missing("none is installed"))?;
     report("Go is missing: asking Debian for it");
+    let _lock = debian::lock()?;
     apt(&["update"]).map_err(because("none is installed and apt-get update failed"))?;
     let policy =
         run::output(Command::new("apt-cache").args(["show", "--no-all-versions", "golang-go"]))
