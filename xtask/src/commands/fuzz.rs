@@ -78,7 +78,7 @@ fn fuzz(tool: &Path, target: &str, args: &Args) -> anyhow::Result<()> {
     }
     command.arg(format!("-max_len={longest}"));
     command.args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]);
-    let dictionary = folder.join("dict").join(target);
+    let dictionary = folder.join("dict").join(dictionary(target));
     if dictionary.is_file() {
         command.arg(format!("-dict={}", dictionary.display()));
     }
@@ -86,6 +86,14 @@ fn fuzz(tool: &Path, target: &str, args: &Args) -> anyhow::Result<()> {
         command.arg(format!("-fork={}", args.jobs));
     }
     shell::run(&mut command)
+}
+
+/// The words of a target's format: both kinds of content lines (RFC 5545, RFC 6350) share theirs.
+fn dictionary(target: &str) -> &str {
+    match target {
+        "ical" | "vcard" => "lines",
+        other => other,
+    }
 }
 
 fn longest_file(folder: &Path) -> anyhow::Result<u64> {
