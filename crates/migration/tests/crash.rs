@@ -7,7 +7,7 @@ mod disk;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,6 +100,13 @@ impl Store {
         let report = std::fs::read_to_string(self.report()).unwrap_or_default();
         let log = self.target.as_ref().map(Dovecot::log);
         format!("{report}\n{}", log.unwrap_or_default())
+    }
+
+    /// How often the store found an index to be wrong and made it anew from the files.
+    fn rebuilt(&self) -> usize {
+        let log = std::fs::read_to_string(self.directory.path().join("target/log"));
+        let log = log.expect("the store's log");
+        log.matches("Rebuilding index").count()
     }
 
     /// Cuts the power, and has the machine come up again. Returns how many messages' files the cut
@@ -237,8 +244,9 @@ fn power_cuts_lose_double_and_alter_nothing() {
     }
     store.copy_whole();
     assert!(dropped > 0, "{cuts} cuts took nothing that was not synced");
+    let rebuilt = store.rebuilt();
     told(&format!(
-        "{cuts} cuts took {dropped} messages that were not on disk"
+        "{cuts} cuts took {dropped} messages that were not on disk; {rebuilt} indexes were rebuilt"
     ));
     store.assert_alike();
     // What the proof says is there is on the disk itself.
@@ -278,5 +286,72 @@ async fn a_sync_that_fails_is_not_taken_for_done() {
     store.disk.come_up();
     store.start_again();
     store.copy_whole();
+    store.assert_alike();
+}
+
+/// Puts large messages into agent01's INBOX at the source: several batches of them.
+fn large_messages(store: &Store, count: usize) {
+    let folder = store.source.mailbox("agent01").join("cur");
+    for number in 0..count {
+        let line = format!("{number} de nombreuses lignes d'un grand message\n");
+        let text = format!("Subject: grand {number}\n\n{}", line.repeat(5000));
+        let name = format!("17000000{number:02}.M{number}P1.crash:2,");
+        std::fs::write(folder.join(name), text).expect("write");
+    }
+    dovecot::give_to_server(&folder).expect("chown");
+}
+
+fn keep(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.expect("cp runs").success(), "{}", from.display());
+}
+
+/// The store refuses the first batch, whose names are taken, and takes the files in: those that it
+/// then acknowledges have higher UIDs than what it took in.
+#[test]
+fn files_that_a_crash_left_without_their_index_are_not_doubled() {
+    if !machine_can() {
+        return;
+    }
+    let mut store = Store::new(60);
+    store.copy_whole();
+    let home = store.directory.path().to_owned();
+    let (mailbox, state) = (store.disk.root.join("agent01"), home.join("state"));
+    store.target = None;
+    keep(&mailbox, &home.join("mailbox"));
+    keep(&state, &home.join("kept"));
+    store.start_again();
+    large_messages(&store, 40);
+    let before = store.disk.messages();
+    store.copy_whole();
+    store.target = None;
+    // Index and journal as they were, and the files of a few messages more.
+    let after = store.disk.messages();
+    let mut left: Vec<PathBuf> = after
+        .into_keys()
+        .filter(|path| !before.contains_key(path))
+        .collect();
+    let number = |path: &PathBuf| {
+        let name = path
+            .extension()
+            .map(|number| number.to_string_lossy().into_owned());
+        name.and_then(|number| number.parse::<u32>().ok())
+    };
+    left.sort_by_key(number);
+    let rescued = home.join("rescued");
+    std::fs::create_dir(&rescued).expect("folder");
+    for path in &left[..6] {
+        keep(path, &rescued);
+    }
+    let place = left[0].parent().expect("its folder").to_owned();
+    for (old, kept) in [(&mailbox, "mailbox"), (&state, "kept")] {
+        std::fs::remove_dir_all(old).expect("remove");
+        keep(&home.join(kept), old);
+    }
+    dovecot::give_to_server(&rescued).expect("chown");
+    keep(&rescued.join("."), &place);
+    store.start_again();
+    store.copy_whole();
+    assert!(store.rebuilt() > 0, "{}", store.told());
     store.assert_alike();
 }

@@ -22,8 +22,11 @@ pub(super) struct FolderRun {
     pub(super) pool: Pool,
     /// Items that took what may be another's.
     pub(super) loose: Vec<Loose>,
-    /// Highest UID at the target that this run knows of.
+    /// Every message at the target up to this UID is known of. At a forgetful target a UID may be
+    /// passed over: a file that a crash left takes it later.
     pub(super) seen_through: Uid,
+    /// Highest UID at the target that was acknowledged.
+    pub(super) stored_through: Uid,
     /// Items that are absent from the target.
     pub(super) absent: u64,
     /// Set once everything was acknowledged.
@@ -102,6 +105,7 @@ pub(super) async fn open(
         pool: Pool::default(),
         loose: Vec::new(),
         seen_through: floor,
+        stored_through: floor,
         absent: 0,
         ended: false,
     };
@@ -113,6 +117,15 @@ pub(super) async fn open(
 }
 
 impl FolderRun {
+    /// Takes note of an acknowledged message; whether every message up to it is known of.
+    pub(super) fn note_stored(&mut self, uid: Uid, forgetful: bool) -> bool {
+        self.stored_through = self.stored_through.max(uid);
+        if !forgetful || uid == self.seen_through.saturating_add(1) {
+            self.seen_through = self.seen_through.max(uid);
+        }
+        uid <= self.seen_through
+    }
+
     /// Adds to the pool what the target holds above `above` and the journal does not know. A
     /// message that was acknowledged without its UID is found here and gets it: left in the pool
     /// it would pass for the next exact duplicate, which would then never be written.
@@ -122,6 +135,11 @@ impl FolderRun {
         journal: &mut Journal,
         above: Uid,
     ) -> Result<(), OpenError> {
+        if target.forgetful() {
+            // What is gone below UIDNEXT is no gap.
+            let last = self.target.uid_next.saturating_sub(1);
+            self.seen_through = self.seen_through.max(last);
+        }
         if self.target.messages == 0 || self.target.uid_next <= above.saturating_add(1) {
             return Ok(());
         }

@@ -33,6 +33,10 @@ impl Writer<'_> {
             return Ok(());
         }
         let folders: BTreeSet<usize> = self.refused.iter().map(|batch| batch.folder).collect();
+        if !folders.is_empty() {
+            // What the journal does not know yet would pass for what the crash left.
+            self.settle_groups().await?;
+        }
         for folder in folders {
             self.look_again(folder).await?;
         }
@@ -82,6 +86,7 @@ impl Writer<'_> {
                         continue;
                     }
                     if self.target.forgetful() && !std::mem::replace(&mut looked, true) {
+                        self.settle_groups().await?;
                         self.look_again(folder).await?;
                         let Some(left) = self.claim(folder, item)? else {
                             return Ok(());

@@ -293,13 +293,14 @@ impl<'a> Writer<'a> {
         batch: &Batch,
         uids: Option<&[Uid]>,
     ) -> Result<(), MigrationError> {
+        let forgetful = self.target.forgetful();
         let run = &mut self.folders[batch.folder];
         let floor = run.pool.is_empty() && run.loose.is_empty() && uids.is_some();
         let mut bytes = 0;
         let mut records = Vec::with_capacity(batch.items.len());
         for (place, item) in batch.items.iter().enumerate() {
             let uid = uids.and_then(|uids| uids.get(place)).copied().unwrap_or(0);
-            run.seen_through = run.seen_through.max(uid);
+            let floor = run.note_stored(uid, forgetful) && floor;
             bytes += item.payload.size;
             records.push(Record::Item(run.id, record(item, uid, true, floor)));
         }
@@ -324,7 +325,11 @@ impl<'a> Writer<'a> {
     pub(super) fn conclude_folder(&mut self, folder: usize) -> Result<(), MigrationError> {
         let run = &self.folders[folder];
         if run.absent == 0 {
-            let record = Record::Complete(run.id, run.source.watermark, run.seen_through);
+            let record = Record::Complete(
+                run.id,
+                run.source.watermark,
+                run.seen_through.max(run.stored_through),
+            );
             self.journal.append(vec![record])?;
         }
         let job = verify_job(
