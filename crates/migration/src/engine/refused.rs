@@ -33,14 +33,17 @@ impl Writer<'_> {
             return Ok(());
         }
         let folders: BTreeSet<usize> = self.refused.iter().map(|batch| batch.folder).collect();
-        if !folders.is_empty() {
-            // What the journal does not know yet would pass for what the crash left.
-            self.settle_groups().await?;
-        }
         for folder in folders {
-            self.look_again(folder).await?;
+            self.look_for_left(folder).await?;
         }
         Ok(())
+    }
+
+    /// Looks for what a crash left in a folder; what the journal does not know yet would pass for
+    /// it.
+    async fn look_for_left(&mut self, folder: usize) -> Result<(), MigrationError> {
+        self.settle_groups().await?;
+        self.look_again(folder).await
     }
 
     async fn write_alone(&mut self, folder: usize, mut item: Item) -> Result<(), MigrationError> {
@@ -86,8 +89,7 @@ impl Writer<'_> {
                         continue;
                     }
                     if self.target.forgetful() && !std::mem::replace(&mut looked, true) {
-                        self.settle_groups().await?;
-                        self.look_again(folder).await?;
+                        self.look_for_left(folder).await?;
                         let Some(left) = self.claim(folder, item)? else {
                             return Ok(());
                         };

@@ -82,8 +82,8 @@ impl Told {
 }
 
 /// Lists the messages that `scans` ask for; with `qresync` servers also tell which are gone (RFC
-/// 7162), once that is enabled: a round trip, not spent where nothing changed. The last folder stays open: a server with a file per
-/// message reads a changed folder's names again at each opening.
+/// 7162), once that is enabled: a round trip, not spent where nothing changed. The last folder stays
+/// open: a server with a file per message reads a changed folder's names again at each opening.
 pub(super) async fn messages(
     session: &mut Session,
     scans: &[Scan],
