@@ -7,6 +7,8 @@ use xtask::commands;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", version)]
 enum Command {
+    /// Try what Melouvert must withstand and show how each attempt ended
+    Attack(commands::attack::Args),
     /// Measure the migration engine beside its peers
     Bench(commands::bench::Args),
     /// A real Kubernetes on this machine: up, down, status, shell
@@ -29,6 +31,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
+        Command::Attack(args) => commands::attack::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
         Command::Cluster(args) => commands::cluster::run(&args),
         Command::Crds(args) => commands::crds::run(&args),

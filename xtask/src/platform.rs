@@ -14,6 +14,9 @@ use crate::{
 /// The namespace that Melouvert is installed in.
 pub const SYSTEM: &str = "melouvert-system";
 
+/// The label, with value `true`, of [`SYSTEM`] where everything may be attacked: nobody works there.
+pub const FOR_TESTS: &str = "melouvert.fr/for-tests";
+
 /// How the programs are compiled.
 #[derive(Clone, Copy, Debug)]
 pub enum Programs {
@@ -38,6 +41,12 @@ impl Platform {
     pub fn install(name: &str, programs: Programs) -> anyhow::Result<Self> {
         let platform = Self::prepare(name, programs)?;
         step("Installer Melouvert avec Helm", || platform.helm(&[]))?;
+        if matches!(programs, Programs::WithTests) {
+            let mark = format!("{FOR_TESTS}=true");
+            platform
+                .cluster
+                .kubectl(&["label", "--overwrite", "namespace", SYSTEM, &mark])?;
+        }
         Ok(platform)
     }
 

@@ -1,6 +1,7 @@
 //! The tests that need a cluster, in one program: they share its spaces.
 
 mod access;
+mod attacks;
 mod bad_input;
 mod certificates;
 mod clients;

@@ -1,0 +1,1 @@
+//! An agent of a space, with its password and nothing else.

@@ -1,0 +1,99 @@
+//! What a test may do where others work: read, and ask by dry runs. Every command goes to the
+//! installation that `cargo xtask attack --kubeconfig` names, else to the tests' cluster.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context, ensure};
+use melouvert_e2e::{outcome, platform, text};
+use serde_json::Value;
+use xtask::platform::SYSTEM;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub struct As<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// Its groups.
+    pub groups: &'a [&'a str],
+}
+
+/// Kubernetes' administrator: whoever runs the suite.
+pub const ADMINISTRATOR: As<'static> = As {
+    user: "",
+    groups: &[],
+};
+
+/// The operator.
+pub fn operator() -> String {
+    format!("system:serviceaccount:{SYSTEM}:melouvert-operator")
+}
+
+/// A `kubectl` that must only read or ask by `--dry-run=server`.
+pub fn kubectl(who: As<'_>, arguments: &[&str]) -> Command {
+    let mut command = match std::env::var_os(xtask::commands::attack::KUBECONFIG) {
+        Some(kubeconfig) => {
+            let mut command = Command::new("kubectl");
+            command.env("KUBECONFIG", PathBuf::from(kubeconfig));
+            command
+        }
+        None => platform().tool("kubectl"),
+    };
+    command.args(arguments);
+    if !who.user.is_empty() {
+        command.arg("--as").arg(who.user);
+    }
+    for group in who.groups {
+        command.arg("--as-group").arg(group);
+    }
+    command
+}
+
+/// What a command says; it must succeed.
+pub fn read(who: As<'_>, arguments: &[&str]) -> anyhow::Result<String> {
+    xtask::shell::output(&mut kubectl(who, arguments))
+}
+
+/// Asks the API server what it would say to an object: `Ok(None)` when it would take it, else why
+/// not. Nothing is changed.
+pub fn would_refuse(who: As<'_>, verb: &str, object: &Value) -> anyhow::Result<Option<String>> {
+    let file = tempfile::NamedTempFile::new().context("failed to make a file")?;
+    std::fs::write(file.path(), object.to_string()).context("failed to write the object")?;
+    let path = file.path().to_string_lossy().into_owned();
+    asked(&mut kubectl(
+        who,
+        &[verb, "--dry-run=server", "-o", "name", "-f", &path],
+    ))
+}
+
+fn asked(command: &mut Command) -> anyhow::Result<Option<String>> {
+    let output = outcome(command)?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let said = text(&output);
+    // An API server that is away, or an object that is wrong, refuses nothing.
+    ensure!(
+        said.contains("(Forbidden)") || said.contains("forbidden") || said.contains("is invalid"),
+        "failed to ask: {said}"
+    );
+    Ok(Some(said))
+}
+
+/// The namespace of a space that is open.
+pub fn a_space() -> anyhow::Result<String> {
+    let names = read(
+        ADMINISTRATOR,
+        &[
+            "get",
+            "namespaces",
+            "-l",
+            "melouvert.fr/siren,app.kubernetes.io/managed-by=melouvert",
+            "-o",
+            "jsonpath={.items[*].metadata.name}",
+        ],
+    )?;
+    let first = names.split_whitespace().next();
+    first
+        .map(Into::into)
+        .context("no space is open: the attack has no aim and its control no witness")
+}

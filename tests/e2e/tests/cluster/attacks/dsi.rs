@@ -1,0 +1,1 @@
+//! The DSI of a space: its agents, its journal.

@@ -1,0 +1,1 @@
+//! The helpdesk of a space: migrations and passwords, no mailbox.

@@ -1,0 +1,1 @@
+//! Who runs the platform, and who runs collectivities, of the hoster.

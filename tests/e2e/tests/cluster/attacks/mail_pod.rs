@@ -1,0 +1,1 @@
+//! Whoever runs code in the mail pod of a space: its files, its certificates, its network.
