@@ -9,6 +9,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Database, Endpoint, TlsPolicy, ports, rendered};
 use crate::{DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, mail::paths};
 
+/// Recipients of one message of an agent: a mailing to a whole town hall goes by a list.
+const RECIPIENTS_PER_MESSAGE: u32 = 200;
+/// Recipients of one agent within an hour.
+const RECIPIENTS_PER_HOUR: u32 = 1000;
+
 /// `exim.conf` of a tenant. Beside it stands `domains`, a [`domain_map`] whose keys are the
 /// tenant's domains.
 #[derive(Debug, Clone, Template)]

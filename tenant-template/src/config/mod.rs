@@ -50,6 +50,8 @@ mod ports {
     pub(super) const LMTP: u16 = 1024;
     /// Automatic replies from Dovecot to Exim, inside the pod.
     pub(super) const INTERNAL_SUBMISSION: u16 = 1588;
+    /// Exim asking itself about recipients, inside the pod.
+    pub(super) const VERIFICATION: u16 = 1589;
     /// Dovecot's OpenMetrics.
     pub(super) const METRICS: u16 = 9900;
     /// PostgreSQL.

@@ -150,3 +150,20 @@ fn a_domain_map_has_one_line_a_domain() {
         "caen.example: col-1\nrouen.example: col-2\n"
     );
 }
+
+#[test]
+fn no_decoded_header_decides_who_writes() {
+    for text in [exim_tenant(), relay_in(), relay_out(None)] {
+        for decoded in ["$h_from", "$h_sender", "$header_from", "$bh_from"] {
+            assert!(!text.contains(decoded), "{decoded} in {text}");
+        }
+    }
+    let text = exim_tenant();
+    for header in ["from", "sender", "resent-from", "resent-sender"] {
+        let read = format!("!acl = acl_mine ${{listcount:$lh_{header}:}} $rh_{header}:");
+        assert!(text.contains(&read), "{header} is not read: {text}");
+    }
+    assert!(text.contains("dkim_domain = ${if def:acl_m_signs{$acl_m_signs}"));
+    let dovecot = dovecot(Logins::Allowed);
+    assert!(dovecot.contains("sieve_vacation_send_from_recipient = yes"));
+}

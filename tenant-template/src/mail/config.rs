@@ -17,6 +17,10 @@ use crate::{
 pub const CONFIG_MAP: &str = "mail-config";
 /// The Secret with the servers' own secrets.
 pub const SERVERS_SECRET: &str = "mail-db";
+/// The key of [`SERVERS_SECRET`] with Dovecot's part of its configuration.
+pub(super) const DOVECOT_SECRETS: &str = "dovecot-secrets.conf";
+/// The key of [`SERVERS_SECRET`] with Exim's.
+pub(super) const EXIM_SECRETS: &str = "exim-secrets.conf";
 /// The key of [`SERVERS_SECRET`] with the password of the database's reader role.
 pub const READER_PASSWORD: &str = "reader-password";
 /// The key of [`SERVERS_SECRET`] with the key of Dovecot's administration interface.
@@ -39,8 +43,8 @@ pub(crate) fn objects(
 ) -> [Object; 3] {
     let [dovecot, exim] = secret_files(tenant, material);
     let servers = [
-        ("dovecot-secrets.conf", dovecot.as_str()),
-        ("exim-secrets.conf", exim.as_str()),
+        (DOVECOT_SECRETS, dovecot.as_str()),
+        (EXIM_SECRETS, exim.as_str()),
         // Alone too: the operator reads back what it keeps.
         (READER_PASSWORD, material.reader_password.expose_secret()),
         (DOVEADM_API_KEY, material.doveadm_api_key.expose_secret()),

@@ -12,7 +12,11 @@ pub const TLS: &str = "/tls";
 pub const CLIENT_TLS: &str = "/client-tls";
 /// Mail-signing keys: `ed25519.pem` and, later, `rsa.pem`.
 pub const DKIM: &str = "/dkim";
-/// Sockets of Dovecot, shared with Exim for its passwords.
+/// The folder of the one socket that Dovecot shares with Exim.
+pub const AUTH_RUN: &str = "/run/auth";
+/// Where Exim has agents' passwords checked.
+pub const AUTH_CLIENT: &str = "/run/auth/client";
+/// Sockets of Dovecot, its administration's among them.
 pub const DOVECOT_RUN: &str = "/run/dovecot";
 /// Dovecot's state that a restart may lose.
 pub const DOVECOT_STATE: &str = "/run/dovecot-state";

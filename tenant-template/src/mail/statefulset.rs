@@ -19,7 +19,11 @@ use crate::{
     },
 };
 
-use super::{CLAIM, CONFIG_MAP, DKIM_SECRET, NAME, SERVERS_SECRET, paths, ports};
+use super::{
+    CLAIM, CONFIG_MAP, DKIM_SECRET, NAME, SERVERS_SECRET,
+    config::{DOVECOT_SECRETS, EXIM_SECRETS},
+    paths, ports,
+};
 
 /// The annotation of the pod template that changes with the pod's configuration and secrets.
 pub const CONTENT_HASH: &str = "melouvert.fr/content-hash";
@@ -74,10 +78,13 @@ fn volumes() -> Vec<Volume> {
     vec![
         claim_volume("data", CLAIM),
         config_volume("config", CONFIG_MAP),
-        secret_volume("secrets", SERVERS_SECRET, &[]),
+        // Each server sees its own part: Exim holds no key of Dovecot's administration.
+        secret_volume("dovecot-secrets", SERVERS_SECRET, &[DOVECOT_SECRETS]),
+        secret_volume("exim-secrets", SERVERS_SECRET, &[EXIM_SECRETS]),
         secret_volume("tls", SERVER_SECRET, &[]),
         secret_volume("client-tls", CLIENT_SECRET, &[]),
         secret_volume("dkim", DKIM_SECRET, &[]),
+        scratch("auth-run", 1, true),
         scratch("dovecot-run", 16, true),
         scratch("dovecot-state", 16, false),
         scratch("dovecot-tmp", 64, false),
@@ -98,11 +105,12 @@ fn dovecot(tenant: &ValidatedTenant) -> Container {
     };
     let mounts = vec![
         sub_path("data", "mail", paths::MAIL),
+        mount("auth-run", paths::AUTH_RUN),
         mount("dovecot-run", paths::DOVECOT_RUN),
         mount("dovecot-state", paths::DOVECOT_STATE),
         mount("dovecot-tmp", paths::TMP),
         read_only("config", paths::CONFIG),
-        read_only("secrets", paths::SECRETS),
+        read_only("dovecot-secrets", paths::SECRETS),
         read_only("tls", paths::TLS),
     ];
     let mut listens = vec![
@@ -128,10 +136,10 @@ fn exim(tenant: &ValidatedTenant) -> Container {
     };
     let mounts = vec![
         sub_path("data", "exim", paths::SPOOL),
-        mount("dovecot-run", paths::DOVECOT_RUN),
+        mount("auth-run", paths::AUTH_RUN),
         mount("exim-tmp", paths::TMP),
         read_only("config", paths::CONFIG),
-        read_only("secrets", paths::SECRETS),
+        read_only("exim-secrets", paths::SECRETS),
         read_only("tls", paths::TLS),
         read_only("client-tls", paths::CLIENT_TLS),
         read_only("dkim", paths::DKIM),

@@ -6,6 +6,7 @@
 pub mod dkim;
 pub mod external;
 pub mod process;
+pub mod smtp;
 pub mod witness;
 
 use std::{
