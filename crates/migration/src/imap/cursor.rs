@@ -16,6 +16,22 @@ pub(super) struct Cursor<'a> {
 /// Deepest nesting of parentheses that is followed.
 const MAX_DEPTH: usize = 64;
 
+/// What the attributes of a FETCH response begin with.
+const ATTRIBUTES: [&[u8]; 12] = [
+    b"UID",
+    b"INTERNALDATE",
+    b"BODY",
+    b"RFC822",
+    b"MODSEQ",
+    b"FLAGS",
+    b"ENVELOPE",
+    b"X-",
+    b"BINARY",
+    b"EMAILID",
+    b"THREADID",
+    b"SAVEDATE",
+];
+
 /// A string value.
 pub(super) enum Text<'a> {
     /// Quoted, literal or atom.
@@ -204,6 +220,21 @@ impl<'a> Cursor<'a> {
         Ok(&self.text[start..self.at - 1])
     }
 
+    /// The bytes of a FETCH response's flags, without their parentheses. Servers hand out keywords
+    /// that are no atoms: a quote, a brace or a parenthesis in one is only a byte of it. The list
+    /// ends where something follows that may follow it: another attribute, or the response's end.
+    pub(super) fn flags(&mut self) -> Result<&'a [u8], String> {
+        let rest = self.rest();
+        if rest.first() != Some(&b'(') {
+            return Err(self.wanted("`(`"));
+        }
+        let ends = memchr::memchr_iter(b')', rest);
+        let end = ends.into_iter().find(|end| goes_on(&rest[end + 1..]));
+        let end = end.ok_or_else(|| self.wanted("the end of the flags"))?;
+        self.at += end + 1;
+        Ok(&rest[1..end])
+    }
+
     fn skip_list(&mut self) -> Result<(), String> {
         self.expect(b'(')?;
         let mut depth = 1;
@@ -241,6 +272,21 @@ impl<'a> Cursor<'a> {
             self.string().map(|_| ())
         }
     }
+}
+
+/// Whether a FETCH response may go on like this behind an attribute's value.
+fn goes_on(text: &[u8]) -> bool {
+    let Some(next) = text.strip_prefix(b" ") else {
+        return text == b")";
+    };
+    let name = next.iter().take_while(|byte| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'[' | b']')
+    });
+    let name = &next[..name.count()];
+    let known = |known: &&[u8]| {
+        name.len() >= known.len() && name[..known.len()].eq_ignore_ascii_case(known)
+    };
+    next.get(name.len()) == Some(&b' ') && ATTRIBUTES.iter().any(|one| known(&one))
 }
 
 pub(super) fn ends_with_ignore_case(text: &[u8], end: &[u8]) -> bool {

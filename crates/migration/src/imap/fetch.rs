@@ -40,7 +40,7 @@ pub(super) fn parse_fetch(
                 let number = cursor.number()?;
                 item.uid = Some(Uid::try_from(number).map_err(|_| cursor.wanted("a UID"))?);
             }
-            b"FLAGS" => item.flags = Some(interner.intern(cursor.parenthesised()?)),
+            b"FLAGS" => item.flags = Some(interner.intern(cursor.flags()?)),
             b"INTERNALDATE" => {
                 if let Text::Bytes(bytes) = cursor.string()? {
                     item.date = InternalDate::parse(&String::from_utf8_lossy(&bytes));
@@ -61,5 +61,53 @@ pub(super) fn parse_fetch(
             },
             _ => cursor.skip_value()?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imap::RawResponse;
+
+    fn flags_of(text: &str) -> Result<(Option<u32>, String, bool), String> {
+        let raw = RawResponse {
+            text: text.as_bytes().to_vec(),
+            ..RawResponse::default()
+        };
+        let item = parse_fetch(&mut Cursor::new(&raw), &mut FlagInterner::default(), None)?;
+        let flags = item.flags.unwrap_or_default().to_string();
+        Ok((item.uid, flags, item.date.is_some()))
+    }
+
+    #[test]
+    fn a_keyword_that_is_no_atom_breaks_nothing() {
+        for odd in [
+            "ab\"cd",
+            "a{1}",
+            "Urgent(e)",
+            "fin)",
+            "a\\b",
+            "(",
+            "x) (y",
+            "{3}",
+            "((",
+            "))",
+        ] {
+            let wanted = FlagSet::new(odd.split(' ').chain(["\\Seen"])).to_string();
+            let date = "INTERNALDATE \"01-Feb-2020 10:00:00 +0100\"";
+            let middle = format!("(UID 7 FLAGS (\\Seen {odd}) {date})");
+            assert_eq!(
+                flags_of(&middle),
+                Ok((Some(7), wanted.clone(), true)),
+                "{odd}"
+            );
+            let last = format!("({date} UID 7 FLAGS (\\Seen {odd}))");
+            assert_eq!(flags_of(&last), Ok((Some(7), wanted, true)), "{odd}");
+        }
+        assert_eq!(
+            flags_of("(FLAGS () UID 3)"),
+            Ok((Some(3), String::new(), false))
+        );
+        flags_of("(FLAGS (\\Seen UID 3)").expect_err("no end");
     }
 }
