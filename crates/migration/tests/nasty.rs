@@ -100,7 +100,7 @@ async fn awkward_names_arrive_under_another_separator() {
             format!("INBOX/{wire}"),
             format!("Parent vide/{wire}"),
         ] {
-            let create = format!("CREATE {}", melouvert_migration::imap::quote(&path));
+            let create = format!("CREATE {}", common::hands::quoted(&path));
             commands.push(create.into_bytes());
             commands.push(append(
                 &path,

@@ -25,7 +25,7 @@ async fn a_renamed_folder_is_not_copied_twice_and_a_deleted_one_stays() {
         .filter(|(path, messages)| path.len() == 1 && path[0] != "INBOX" && messages.len() > 1);
     let names: Vec<String> = full.map(|(path, _)| path[0].clone()).collect();
     assert!(names.len() >= 2, "{names:?}");
-    let quoted = |name: &str| melouvert_migration::imap::quote(name);
+    let quoted = |name: &str| common::hands::quoted(name);
     let deleted = before.folders[&vec![names[1].clone()]].len();
     imap(
         &lab.source,

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, Record};
 use crate::model::FolderPath;
+use crate::progress::Event;
 use crate::proof::{AccountReport, Exception, Reason};
 use crate::source::{FolderWork, Source, SourceFolder};
 use crate::target::{FlagChange, Target, WantedFolder};
@@ -40,7 +41,8 @@ pub(super) async fn carry(
         context.clone(),
         jobs,
     ));
-    let changed = change_flags(job, journal, (&mut *target, connection), &mut runs).await?;
+    let changing = (&mut *target, connection);
+    let changed = change_flags(job, journal, changing, &mut runs, report).await?;
     let parts = Parts {
         account: job.index,
         user: job.account.source.user(),
@@ -212,19 +214,25 @@ pub(super) fn flag_changes(work: &[FlagWork]) -> Vec<FlagChange> {
 async fn change_flags(
     job: &Job,
     journal: &mut Journal,
-    (target, connection): (&mut dyn Target, u64),
+    (target, connection): (&mut (dyn Target + '_), u64),
     runs: &mut [FolderRun],
+    report: &mut AccountReport,
 ) -> Result<u64, MigrationError> {
     let mut carried = 0;
     let mut records = Vec::new();
     for run in runs.iter_mut().filter(|run| !run.plan.flags.is_empty()) {
         let work = std::mem::take(&mut run.plan.flags);
         let changes = flag_changes(&work);
-        target
+        let left_out = target
             .change_flags(&run.target.name, &changes)
             .await
             .map_err(|error| target_error(job, error))?;
         carried += changes.len() as u64;
+        for work in &work {
+            if left_out.binary_search(&work.target_uid).is_ok() {
+                report.exceptions.push(flags_left_out(job, run, work));
+            }
+        }
         let of_folder = work.into_iter();
         records.extend(of_folder.map(|work| Record::Flags(run.id, work.source_uid, work.now)));
         if !target.forgetful() {
@@ -236,6 +244,18 @@ async fn change_flags(
         journal.append(records)?;
     }
     Ok(carried)
+}
+
+/// The target does not take all flags that a message got at the source.
+fn flags_left_out(job: &Job, run: &FolderRun, work: &FlagWork) -> Exception {
+    let (user, uid) = (job.account.source.user(), Some(work.source_uid));
+    let exception = Exception::new(user, &run.source.path, uid, Reason::FlagsDiffer);
+    let exception = exception.saying(format!("the target does not take all of ({})", work.now));
+    job.progress.event(Event::Exception {
+        account: job.index,
+        exception: exception.clone(),
+    });
+    exception
 }
 
 async fn copy_messages(

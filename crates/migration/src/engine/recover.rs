@@ -1,12 +1,14 @@
 //! The target's connection broke: what was in flight may or may not be stored.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::batch::Batch;
 use super::folder::OpenError;
 use super::writer::Writer;
 use crate::error::{EndpointError, MigrationError};
 use crate::matcher::Pool;
-use crate::target::{Target, TargetFolder};
+use crate::target::{Refusal, Target, TargetFolder};
 
 /// Pause between two looks at a folder that an earlier session may still be writing.
 const LOOK: Duration = Duration::from_millis(250);
@@ -51,16 +53,10 @@ impl Writer<'_> {
         if let Some(error) = error {
             return Err(self.target_error(error));
         }
-        for mut batch in unanswered {
-            let folder = batch.folder;
-            let mut left = Vec::new();
-            for item in batch.items {
-                left.extend(self.claim(folder, item)?);
-            }
-            batch.items = left;
-            if batch.items.is_empty() {
+        for batch in unanswered {
+            let Some(batch) = self.keep_left(batch)? else {
                 continue;
-            }
+            };
             if self.failures >= ALONE_AFTER {
                 self.refused.push(batch);
             } else {
@@ -86,6 +82,61 @@ impl Writer<'_> {
         }
         tracing::warn!(%error, failures = self.failures, "target_reconnect");
         tokio::time::sleep(self.options.backoff.pause(self.failures - 1)).await;
+        self.renew().await?;
+        self.look_again(folder).await
+    }
+
+    /// The target did not understand what was sent: nobody knows what it makes of the bytes behind
+    /// it, so the connection is closed. What was in flight is looked for and sent again; the batch
+    /// at fault waits to be sent item by item.
+    pub(super) async fn distrust(
+        &mut self,
+        batch: Batch,
+        refusal: &Refusal,
+    ) -> Result<(), MigrationError> {
+        let mut unanswered: Vec<Batch> = std::mem::take(&mut self.in_flight).into();
+        let folders: BTreeSet<usize> = unanswered
+            .iter()
+            .filter(|batch| !batch.is_question())
+            .chain([&batch])
+            .map(|batch| batch.folder)
+            .collect();
+        self.leave(refusal).await?;
+        for folder in folders {
+            self.look_again(folder).await?;
+        }
+        self.keep_left(batch)?
+            .into_iter()
+            .for_each(|left| self.refused.push(left));
+        for batch in unanswered.drain(..) {
+            if let Some(left) = self.keep_left(batch)? {
+                self.submit(left).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes a connection that cannot be trusted any more, and opens another.
+    pub(super) async fn leave(&mut self, refusal: &Refusal) -> Result<(), MigrationError> {
+        tracing::warn!(said = refusal.said, "target_misunderstood");
+        if self.may_forget() {
+            return Err(self.unsettled(EndpointError::Interrupted));
+        }
+        self.renew().await
+    }
+
+    /// Of a batch that may be stored, what is not.
+    fn keep_left(&mut self, mut batch: Batch) -> Result<Option<Batch>, MigrationError> {
+        let mut left = Vec::new();
+        for item in batch.items {
+            left.extend(self.claim(batch.folder, item)?);
+        }
+        batch.items = left;
+        Ok(Some(batch).filter(|batch| !batch.is_question()))
+    }
+
+    /// Opens a new connection; what was found over the old one may be gone by now.
+    async fn renew(&mut self) -> Result<(), MigrationError> {
         self.target
             .reconnect()
             .await
@@ -95,7 +146,7 @@ impl Writer<'_> {
             self.caution.mend_flags = true;
             self.find_again().await?;
         }
-        self.look_again(folder).await
+        Ok(())
     }
 
     /// Whether something was taken for done that the target may have forgotten since.

@@ -4,12 +4,35 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::batch::Batch;
 use super::writer::{FULL_AFTER, Writer};
-use crate::error::MigrationError;
+use crate::error::{EndpointError, MigrationError};
 use crate::model::Uid;
 use crate::progress::Event;
 use crate::proof::{Exception, Reason};
 use crate::source::Item;
-use crate::target::{Ack, WantedFolder};
+use crate::target::{Ack, Refusal, Rung, WantedFolder};
+
+/// A refused item on its way, alone.
+struct Alone {
+    folder: usize,
+    item: Item,
+    /// What is told about it.
+    rung: Rung,
+    breaks: u32,
+    /// Whether it was looked for among what a crash left.
+    looked: bool,
+}
+
+impl Alone {
+    fn new(folder: usize, item: Item) -> Self {
+        Self {
+            folder,
+            item,
+            rung: Rung::Whole,
+            breaks: 0,
+            looked: false,
+        }
+    }
+}
 
 impl Writer<'_> {
     /// Sends each item of refused batches alone; what is refused again is absent.
@@ -62,63 +85,114 @@ impl Writer<'_> {
             );
             return Ok(());
         }
-        let mut breaks = 0;
-        let mut looked = false;
+        let mut alone = Alone::new(folder, item);
         loop {
             if self.caution.step_by_step {
                 self.settle_groups().await?;
             }
-            let name = self.folders[folder].target.name.clone();
-            let answer = match self.target.submit(&name, std::slice::from_ref(&item)).await {
-                Ok(()) => self.target.acknowledge().await,
-                Err(error) => Err(error),
+            let answer = self.try_alone(&alone).await;
+            let left = match answer {
+                Ok(Ack::Stored(uids)) => return self.stored_alone(alone, uids).await,
+                Ok(Ack::Refused(refusal)) => self.try_otherwise(alone, refusal).await?,
+                Err(error) => self.after_break(alone, error).await?,
             };
-            match answer {
-                Ok(Ack::Stored(uids)) => {
-                    let batch = Batch {
-                        folder,
-                        items: vec![item],
-                    };
-                    self.failures = 0;
-                    return self.stored(&batch, uids.as_deref());
-                }
-                Ok(Ack::Refused { code, said }) => {
-                    if code == "TRYCREATE" && breaks == 0 {
-                        breaks += 1;
-                        self.create_again(folder).await?;
-                        continue;
-                    }
-                    if self.target.forgetful() && !std::mem::replace(&mut looked, true) {
-                        self.look_for_left(folder).await?;
-                        let Some(left) = self.claim(folder, item)? else {
-                            return Ok(());
-                        };
-                        item = left;
-                        continue;
-                    }
-                    self.stays_refused(folder, &item, (&code, &said));
-                    return Ok(());
-                }
-                Err(error) => {
-                    breaks += 1;
-                    let said = error.to_string();
-                    self.reconnect(error, folder).await?;
-                    let Some(left) = self.claim(folder, item)? else {
-                        return Ok(());
-                    };
-                    item = left;
-                    if breaks >= 3 {
-                        self.item_absent(folder, &item, Reason::TargetBreaks, &said);
-                        self.failures = 0;
-                        return Ok(());
-                    }
-                }
-            }
+            let Some(left) = left else {
+                return Ok(());
+            };
+            alone = left;
         }
     }
 
-    fn stays_refused(&mut self, folder: usize, item: &Item, (code, said): (&str, &str)) {
-        let reason = refusal(code, said);
+    async fn try_alone(&mut self, alone: &Alone) -> Result<Ack, EndpointError> {
+        let name = self.folders[alone.folder].target.name.clone();
+        self.target
+            .submit_alone(&name, &alone.item, alone.rung)
+            .await?;
+        self.target.acknowledge().await
+    }
+
+    /// Stored; the flags that it was sent without follow, as far as the target takes them.
+    async fn stored_alone(
+        &mut self,
+        alone: Alone,
+        uids: Option<Vec<Uid>>,
+    ) -> Result<(), MigrationError> {
+        let Alone {
+            folder, item, rung, ..
+        } = alone;
+        self.failures = 0;
+        let name = self.folders[folder].target.name.clone();
+        let uid = uids.as_ref().and_then(|uids| uids.first().copied());
+        if let Some(uid) = uid.filter(|_| rung > Rung::Whole) {
+            let followed = self.target.complete_flags(&name, uid, (&item, rung)).await;
+            followed.map_err(|error| self.target_error(error))?;
+        }
+        let batch = Batch {
+            folder,
+            items: vec![item],
+        };
+        self.stored(&batch, uids.as_deref())
+    }
+
+    /// Refused: what may be at fault is tried without; none when that was all.
+    async fn try_otherwise(
+        &mut self,
+        mut alone: Alone,
+        refusal: Refusal,
+    ) -> Result<Option<Alone>, MigrationError> {
+        let folder = alone.folder;
+        if refusal.misunderstood {
+            self.leave(&refusal).await?;
+            self.look_again(folder).await?;
+            let Some(left) = self.claim(folder, alone.item)? else {
+                return Ok(None);
+            };
+            alone.item = left;
+        } else if refusal.code == "TRYCREATE" && alone.breaks == 0 {
+            alone.breaks += 1;
+            self.create_again(folder).await?;
+            return Ok(Some(alone));
+        } else if self.target.forgetful() && !std::mem::replace(&mut alone.looked, true) {
+            self.look_for_left(folder).await?;
+            let Some(left) = self.claim(folder, alone.item)? else {
+                return Ok(None);
+            };
+            alone.item = left;
+            return Ok(Some(alone));
+        }
+        let reason = refusal_reason(&refusal.code, &refusal.said);
+        let name = &self.folders[folder].target.name;
+        let next = self.target.next_rung(name, &alone.item, alone.rung);
+        // Less said about it makes no message smaller.
+        if let Some(rung) = next.filter(|_| reason == Reason::TargetRefused) {
+            return Ok(Some(Alone { rung, ..alone }));
+        }
+        self.stays_refused(folder, &alone.item, (reason, &refusal.said));
+        Ok(None)
+    }
+
+    /// The connection broke; none when the item is at the target, or breaks it again and again.
+    async fn after_break(
+        &mut self,
+        mut alone: Alone,
+        error: EndpointError,
+    ) -> Result<Option<Alone>, MigrationError> {
+        alone.breaks += 1;
+        let (folder, said) = (alone.folder, error.to_string());
+        self.reconnect(error, folder).await?;
+        let Some(left) = self.claim(folder, alone.item)? else {
+            return Ok(None);
+        };
+        alone.item = left;
+        if alone.breaks >= 3 {
+            self.item_absent(folder, &alone.item, Reason::TargetBreaks, &said);
+            self.failures = 0;
+            return Ok(None);
+        }
+        Ok(Some(alone))
+    }
+
+    fn stays_refused(&mut self, folder: usize, item: &Item, (reason, said): (Reason, &str)) {
         self.full = if reason == Reason::OverQuota {
             self.full + 1
         } else {
@@ -198,11 +272,11 @@ impl Writer<'_> {
     }
 }
 
-fn refusal(code: &str, said: &str) -> Reason {
+fn refusal_reason(code: &str, said: &str) -> Reason {
     let said = said.to_ascii_lowercase();
     match code {
         "OVERQUOTA" => Reason::OverQuota,
-        "TOOBIG" | "LIMIT" => Reason::TooLarge,
+        "TOOBIG" => Reason::TooLarge,
         _ if said.contains("quota") => Reason::OverQuota,
         _ if said.contains("too large") || said.contains("too big") => Reason::TooLarge,
         _ => Reason::TargetRefused,

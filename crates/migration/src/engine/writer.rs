@@ -281,7 +281,10 @@ impl<'a> Writer<'a> {
                 }
                 Ok(())
             }
-            Ack::Refused { .. } => {
+            Ack::Refused(refusal) if refusal.misunderstood => {
+                Box::pin(self.distrust(batch, &refusal)).await
+            }
+            Ack::Refused(_) => {
                 self.refused.push(batch);
                 Ok(())
             }

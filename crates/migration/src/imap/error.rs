@@ -103,6 +103,14 @@ pub enum ImapError {
         /// The server's words.
         said: String,
     },
+    /// A folder's name that no command can carry.
+    #[error(
+        "failed to use the folder name \"{name}\": it holds a line break or NUL; rename the folder"
+    )]
+    Name {
+        /// The name, escaped.
+        name: String,
+    },
     /// A command was refused.
     #[error("failed to run {command}: {address} said \"{said}\"")]
     Refused {
@@ -142,6 +150,7 @@ impl ImapError {
         !matches!(
             self,
             Self::Login { .. }
+                | Self::Name { .. }
                 | Self::CaFile(_)
                 | Self::Spill(_)
                 | Self::Tls { .. }

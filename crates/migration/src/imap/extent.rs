@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::mailbox::needed;
-use super::{FetchItem, ImapError, Session, Status, Untagged, quote};
+use super::{Command, FetchItem, ImapError, MailboxName, Session, Status, UidSet, Untagged};
 use crate::model::Uid;
 use crate::source::imap::pipeline;
 
@@ -51,7 +51,7 @@ pub async fn quota(session: &mut Session) -> Result<Option<Quota>, ImapError> {
     }
     let mut found: Option<Quota> = None;
     let done = session
-        .run("GETQUOTAROOT INBOX", |untagged| {
+        .run(&Command::new("GETQUOTAROOT INBOX"), |untagged| {
             if let Untagged::Quota(resources) = untagged {
                 for (name, used, limit) in resources {
                     tighten(found.get_or_insert_default(), &name, used, limit);
@@ -90,14 +90,14 @@ pub fn append_limit(session: &Session) -> Option<u64> {
 /// The bytes of each folder, when the server tells them without listing messages; in order.
 pub async fn folder_sizes(
     session: &mut Session,
-    names: &[&str],
+    names: &[MailboxName],
 ) -> Result<Option<Vec<Option<u64>>>, ImapError> {
     if !session.capabilities().has("STATUS=SIZE") {
         return Ok(None);
     }
-    let commands: Vec<String> = names
+    let commands: Vec<Command> = names
         .iter()
-        .map(|name| format!("STATUS {} (SIZE)", quote(name)))
+        .map(|name| Command::new("STATUS").mailbox(name).words("(SIZE)"))
         .collect();
     let mut sizes = vec![None; names.len()];
     let ended = pipeline(session, &commands, |index, untagged| {
@@ -115,12 +115,14 @@ pub async fn folder_sizes(
 /// Why a folder cannot be read, or its messages' sizes as the server claims them, one call each.
 pub async fn message_sizes(
     session: &mut Session,
-    name: &str,
+    name: &MailboxName,
     mut on: impl FnMut(Uid, u64),
 ) -> Result<Result<(), String>, ImapError> {
     let commands = [
-        format!("EXAMINE {}", quote(name)),
-        "UID FETCH 1:* (RFC822.SIZE)".to_owned(),
+        Command::new("EXAMINE").mailbox(name),
+        Command::new("UID FETCH")
+            .uids(&UidSet::From(1))
+            .words("(RFC822.SIZE)"),
     ];
     let ended = pipeline(session, &commands, |_, untagged| {
         if let Untagged::Fetch(item) = untagged
@@ -142,15 +144,15 @@ pub async fn message_sizes(
 /// does not tell.
 pub async fn rights(
     session: &mut Session,
-    names: &[&str],
+    names: &[MailboxName],
 ) -> Result<Vec<(Option<String>, Option<Rights>)>, ImapError> {
     let mut found = vec![(None, None); names.len()];
     if !session.capabilities().has("ACL") {
         return Ok(found);
     }
-    let commands: Vec<String> = names
+    let commands: Vec<Command> = names
         .iter()
-        .flat_map(|name| ["MYRIGHTS", "GETACL"].map(|verb| format!("{verb} {}", quote(name))))
+        .flat_map(|name| ["MYRIGHTS", "GETACL"].map(|verb| Command::new(verb).mailbox(name)))
         .collect();
     pipeline(session, &commands, |index, untagged| match untagged {
         Untagged::MyRights(_, mine) => found[index / 2].0 = Some(mine),

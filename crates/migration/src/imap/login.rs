@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::session::{Capabilities, Session, quote, said};
-use super::{Completion, ImapError, Response, Status, Untagged};
+use super::command::{is_text, push_quoted};
+use super::session::{Capabilities, Session, said};
+use super::{Command as Line, Completion, ImapError, Response, Status, Untagged};
 use crate::payload::BodySink;
 
 /// How to log in.
@@ -86,6 +87,13 @@ fn exchange(who: &Credentials<'_>, capabilities: &Capabilities) -> Result<Exchan
     let secret = who.password.expose_secret();
     let user = who.user;
     let offers = |name: &str| capabilities.has(&format!("AUTH={name}"));
+    let master = who.login.master.as_deref().unwrap_or_default();
+    if [user, secret, master]
+        .iter()
+        .any(|text| text.contains(PARTS))
+    {
+        return Err("a user name or password holds a NUL or Ctrl-A; write it without".to_owned());
+    }
     let plain = || {
         let text = match &who.login.master {
             Some(master) => format!("{user}\0{master}\0{secret}"),
@@ -108,11 +116,7 @@ fn exchange(who: &Credentials<'_>, capabilities: &Capabilities) -> Result<Exchan
                     .to_owned(),
             );
         }
-        Ok(Exchange::Command(login_parts(
-            user,
-            secret,
-            capabilities.literal_plus(),
-        )))
+        Ok(Exchange::Command(login_parts(user, secret)))
     };
     match who.login.mechanism {
         Mechanism::Auto if offers("PLAIN") => plain(),
@@ -134,22 +138,21 @@ fn exchange(who: &Credentials<'_>, capabilities: &Capabilities) -> Result<Exchan
     }
 }
 
-/// LOGIN's line, cut after each literal's size; values beyond ASCII cannot be quoted.
-fn login_parts(user: &str, password: &str, literal_plus: bool) -> Vec<Vec<u8>> {
+/// What parts user and password from each other in an exchange.
+const PARTS: [char; 2] = ['\0', '\x01'];
+
+/// LOGIN's line, cut after each literal's size. What a quoted string cannot carry is a literal, and
+/// waits: a server that refuses the line must not read a password as a command.
+fn login_parts(user: &str, password: &str) -> Vec<Vec<u8>> {
     let mut parts = vec![b"LOGIN".to_vec()];
     for value in [user, password] {
         if let Some(part) = parts.last_mut() {
             part.push(b' ');
-            if value.is_ascii() {
-                part.extend_from_slice(quote(value).as_bytes());
+            if value.bytes().all(is_text) {
+                push_quoted(part, value.as_bytes());
                 continue;
             }
-            let plus = if literal_plus { "+" } else { "" };
-            part.extend_from_slice(format!("{{{}{plus}}}\r\n", value.len()).as_bytes());
-            if literal_plus {
-                part.extend_from_slice(value.as_bytes());
-                continue;
-            }
+            part.extend_from_slice(format!("{{{}}}\r\n", value.len()).as_bytes());
         }
         parts.push(value.as_bytes().to_vec());
     }
@@ -171,7 +174,9 @@ impl Session {
         let introduced = self.capabilities().has("ID");
         let id_tag = self.tag();
         if introduced {
-            first.extend_from_slice(format!("{id_tag} {}\r\n", id_command()).as_bytes());
+            first.extend_from_slice(format!("{id_tag} ").as_bytes());
+            first.extend_from_slice(id_command().line());
+            first.extend_from_slice(b"\r\n");
         }
         let tag = self.tag();
         let mut answers: Vec<Vec<u8>> = Vec::new();
@@ -282,9 +287,12 @@ impl Session {
     }
 }
 
-fn id_command() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    format!("ID (\"name\" \"melouvert\" \"version\" \"{version}\")")
+fn id_command() -> Line {
+    Line::new(concat!(
+        "ID (\"name\" \"melouvert\" \"version\" \"",
+        env!("CARGO_PKG_VERSION"),
+        "\")"
+    ))
 }
 
 #[cfg(test)]
@@ -330,8 +338,8 @@ mod tests {
         assert_eq!(of("", &auto, "u", "p\""), ok("LOGIN \"u\" \"p\\\"\"\r\n"));
         assert_eq!(of("", &auto, "é", "ü"), ok("LOGIN {2}\r\n~é {2}\r\n~ü\r\n"),);
         assert_eq!(
-            of("LITERAL+", &auto, "u", "ü"),
-            ok("LOGIN \"u\" {2+}\r\nü\r\n"),
+            of("LITERAL+", &auto, "u\r\nx LOGOUT", "ü"),
+            ok("LOGIN {11}\r\n~u\r\nx LOGOUT {2}\r\n~ü\r\n"),
         );
         let master = by(Mechanism::Auto, Some("admin"));
         assert_eq!(of("AUTH=PLAIN", &master, "u", "p"), ok("PLAIN u|admin|p"));
@@ -354,5 +362,9 @@ mod tests {
         let master = by(Mechanism::Auto, Some("admin"));
         let no_plain = of("", &master, "u", "p").expect_err("refused");
         assert!(no_plain.contains("user*master"), "{no_plain}");
+        for (user, password) in [("a\0b", "p"), ("a", "p\x01auth=Bearer x")] {
+            let parted = of("AUTH=PLAIN", &Login::default(), user, password);
+            assert!(parted.expect_err("refused").contains("NUL"));
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::connect::Security;
 use super::deflate::Deflated;
 use super::login::Credentials;
-use super::{Code, ImapError, Response, Status, Untagged, Wire, parse_response};
+use super::{Code, Command, ImapError, Response, Status, Untagged, Wire, parse_response};
 use crate::model::FlagInterner;
 use crate::payload::BodySink;
 
@@ -76,20 +76,6 @@ pub(crate) struct Examined {
     pub(crate) validity: u32,
 }
 
-/// Writes a string as an IMAP quoted string; the caller gives it without CR, LF and NUL.
-pub fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        if matches!(character, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(character);
-    }
-    out.push('"');
-    out
-}
-
 impl Session {
     /// Reads the greeting, opens TLS where it is to be opened now, and logs in.
     pub async fn open(
@@ -153,7 +139,7 @@ impl Session {
         if !self.capabilities.has("STARTTLS") {
             return Err(self.no_starttls("it does not offer STARTTLS"));
         }
-        let done = self.run("STARTTLS", |_| {}).await?;
+        let done = self.run(&Command::new("STARTTLS"), |_| {}).await?;
         if done.status != Status::Ok {
             return Err(self.no_starttls(&said(&done)));
         }
@@ -174,7 +160,7 @@ impl Session {
         if !self.capabilities.has("COMPRESS=DEFLATE") || self.compressed {
             return Ok(self.compressed);
         }
-        let done = self.run("COMPRESS DEFLATE", |_| {}).await?;
+        let done = self.run(&Command::new("COMPRESS DEFLATE"), |_| {}).await?;
         if done.status != Status::Ok {
             return Ok(false);
         }
@@ -234,7 +220,7 @@ impl Session {
     pub(super) async fn ask_capabilities(&mut self) -> Result<(), ImapError> {
         let mut found = Vec::new();
         let done = self
-            .run("CAPABILITY", |untagged| {
+            .run(&Command::new("CAPABILITY"), |untagged| {
                 if let Untagged::Capability(words) = untagged {
                     found = words;
                 }
@@ -248,45 +234,41 @@ impl Session {
     }
 
     /// A fresh tag.
-    pub fn tag(&mut self) -> String {
+    pub(super) fn tag(&mut self) -> String {
         self.tags += 1;
         format!("m{}", self.tags)
     }
 
     /// Sends one command line; returns its tag.
-    pub async fn send(&mut self, command: &str) -> Result<String, ImapError> {
-        let tag = self.tag();
-        self.wire
-            .send(format!("{tag} {command}\r\n").as_bytes())
-            .await?;
-        self.wire.flush().await?;
-        Ok(tag)
+    pub async fn send(&mut self, command: &Command) -> Result<String, ImapError> {
+        let mut tags = self.send_all(std::slice::from_ref(command)).await?;
+        tags.pop().ok_or_else(|| self.wire.protocol("no command"))
     }
 
     /// Sends many command lines at once; returns their tags.
-    pub async fn send_all(&mut self, commands: &[String]) -> Result<Vec<String>, ImapError> {
-        let mut lines = String::new();
+    pub async fn send_all(&mut self, commands: &[Command]) -> Result<Vec<String>, ImapError> {
+        let mut lines = Vec::new();
         let mut tags = Vec::with_capacity(commands.len());
         for command in commands {
             let tag = self.tag();
-            lines.push_str(&tag);
-            lines.push(' ');
-            lines.push_str(command);
-            lines.push_str("\r\n");
+            lines.extend_from_slice(tag.as_bytes());
+            lines.push(b' ');
+            lines.extend_from_slice(command.line());
+            lines.extend_from_slice(b"\r\n");
             tags.push(tag);
         }
-        self.wire.send(lines.as_bytes()).await?;
+        self.wire.send(&lines).await?;
         self.wire.flush().await?;
         Ok(tags)
     }
 
     /// Sends raw bytes of a command under way.
-    pub async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), ImapError> {
+    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), ImapError> {
         self.wire.send(bytes).await
     }
 
     /// Pushes what the TLS layer may still hold.
-    pub async fn flush(&mut self) -> Result<(), ImapError> {
+    pub(super) async fn flush(&mut self) -> Result<(), ImapError> {
         self.wire.flush().await
     }
 
@@ -315,7 +297,7 @@ impl Session {
     /// Runs one command to its end.
     pub async fn run(
         &mut self,
-        command: &str,
+        command: &Command,
         on: impl FnMut(Untagged),
     ) -> Result<Completion, ImapError> {
         let tag = self.send(command).await?;

@@ -9,7 +9,7 @@ use super::speed::Speed;
 use crate::account::{Endpoint, Origin};
 use crate::context::Context;
 use crate::error::EndpointError;
-use crate::imap::{ImapError, ListItem, Session, Status, Untagged, extent, quote};
+use crate::imap::{Command, ImapError, ListItem, MailboxName, Session, Status, Untagged, extent};
 use crate::journal::Watermark;
 use crate::model::{FolderPath, Role, Uid};
 use crate::payload::{BodySink, Room};
@@ -65,7 +65,8 @@ pub(super) async fn scan(
 async fn imap(endpoint: &Endpoint, reach: &Reach, limit: Option<u64>) -> Result<Scan, ImapError> {
     let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
     let listing = list(&mut session).await?;
-    let names: Vec<&str> = listing.folders.iter().map(|f| f.name.as_str()).collect();
+    let names = listing.folders.iter().map(|f| MailboxName::parse(&f.name));
+    let names: Vec<MailboxName> = names.collect::<Result<_, _>>()?;
     let mut folders: Vec<Folder> = listing
         .folders
         .iter()
@@ -74,7 +75,7 @@ async fn imap(endpoint: &Endpoint, reach: &Reach, limit: Option<u64>) -> Result<
     let sizes = extent::folder_sizes(&mut session, &names).await?;
     for (index, folder) in folders.iter_mut().enumerate() {
         let told = sizes.as_ref().and_then(|sizes| sizes[index]);
-        weigh(&mut session, names[index], folder, told, limit).await?;
+        weigh(&mut session, &names[index], folder, told, limit).await?;
     }
     let rights = extent::rights(&mut session, &names).await?;
     for (folder, (mine, all)) in folders.iter_mut().zip(rights) {
@@ -110,7 +111,7 @@ fn folder(item: &ListItem, path: &FolderPath, listing: &crate::source::imap::Lis
 /// Fills in bytes, and the messages above the limit when one is set and may be passed.
 async fn weigh(
     session: &mut Session,
-    name: &str,
+    name: &MailboxName,
     folder: &mut Folder,
     told: Option<u64>,
     limit: Option<u64>,
@@ -137,7 +138,7 @@ async fn weigh(
 /// Reads a few messages of the largest folder, and tells how fast they came.
 async fn sample(
     session: &mut Session,
-    names: &[&str],
+    names: &[MailboxName],
     folders: &[Folder],
 ) -> Result<Option<Speed>, ImapError> {
     let readable = folders
@@ -149,14 +150,15 @@ async fn sample(
     };
     let mean = (largest.bytes / largest.messages).max(1);
     let count = (SAMPLE_BYTES / mean).clamp(1, SAMPLE_MESSAGES.min(largest.messages));
-    let examine = format!("EXAMINE {}", quote(names[index]));
+    let examine = Command::new("EXAMINE").mailbox(&names[index]);
     if session.run(&examine, |_| {}).await?.status != Status::Ok {
         return Ok(None);
     }
     let (begun, mut messages, mut bytes) = (Instant::now(), 0, 0);
-    let tag = session
-        .send(&format!("FETCH 1:{count} (UID BODY.PEEK[])"))
-        .await?;
+    let fetch = Command::new("FETCH")
+        .first(count)
+        .words("(UID BODY.PEEK[])");
+    let tag = session.send(&fetch).await?;
     let reading = session.wait(&tag, &BodySink::HashOnly, |untagged| {
         if let Untagged::Fetch(item) = untagged
             && let Some(body) = item.body

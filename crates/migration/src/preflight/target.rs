@@ -3,6 +3,7 @@
 use super::Reach;
 use crate::account::Destination;
 use crate::error::EndpointError;
+use crate::imap::MailboxName;
 use crate::imap::extent::{self, Quota};
 use crate::source::imap::{Listing, list, open};
 
@@ -23,7 +24,8 @@ pub(super) async fn scan(destination: &Destination, reach: &Reach) -> Result<Sca
     };
     let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
     let listing = list(&mut session).await?;
-    let mut rights = extent::rights(&mut session, &["INBOX"]).await?;
+    let inbox = [MailboxName::parse("INBOX")?];
+    let mut rights = extent::rights(&mut session, &inbox).await?;
     Ok(Scan {
         quota: extent::quota(&mut session).await?,
         append_limit: extent::append_limit(&session),

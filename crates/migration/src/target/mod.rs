@@ -17,6 +17,8 @@ use crate::matcher::Held;
 use crate::model::{FlagSet, FolderPath, Role, Uid};
 use crate::source::Item;
 
+pub use imap::Rung;
+
 /// A folder at the target.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TargetFolder {
@@ -59,12 +61,18 @@ pub enum Ack {
     /// All are stored; the UIDs, in order, when the target tells them.
     Stored(Option<Vec<Uid>>),
     /// None is stored.
-    Refused {
-        /// The server's code, such as `OVERQUOTA`.
-        code: String,
-        /// The server's words.
-        said: String,
-    },
+    Refused(Refusal),
+}
+
+/// Why a batch is not stored.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Refusal {
+    /// The server's code, such as `OVERQUOTA`.
+    pub code: String,
+    /// The server's words.
+    pub said: String,
+    /// The server did not understand the line: what it made of the bytes behind it nobody knows.
+    pub misunderstood: bool,
 }
 
 /// A change of flags on one message.
@@ -122,6 +130,32 @@ pub trait Target: Send {
         batch: &'a [Item],
     ) -> BoxFuture<'a, Result<(), EndpointError>>;
 
+    /// Sends a message that was refused, alone and with care, with what `rung` leaves of what is
+    /// told about it.
+    fn submit_alone<'a>(
+        &'a mut self,
+        name: &'a str,
+        item: &'a Item,
+        _rung: Rung,
+    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+        self.submit(name, std::slice::from_ref(item))
+    }
+
+    /// What to leave out next of what is told about a refused message, when that may be at fault.
+    fn next_rung(&self, _name: &str, _item: &Item, _rung: Rung) -> Option<Rung> {
+        None
+    }
+
+    /// Sets, of the flags that a message was stored without, those that the target takes.
+    fn complete_flags<'a>(
+        &'a mut self,
+        _name: &'a str,
+        _uid: Uid,
+        _stored: (&'a Item, Rung),
+    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Waits for the answer to the oldest batch.
     fn acknowledge(&mut self) -> BoxFuture<'_, Result<Ack, EndpointError>>;
 
@@ -131,12 +165,13 @@ pub trait Target: Send {
     /// Messages that one batch may hold.
     fn batch_limit(&self) -> usize;
 
-    /// Changes flags in one folder; messages that are gone are left alone.
+    /// Changes flags in one folder; messages that are gone are left alone. Returns, ascending, those
+    /// of which the target does not take some flag.
     fn change_flags<'a>(
         &'a mut self,
         name: &'a str,
         changes: &'a [FlagChange],
-    ) -> BoxFuture<'a, Result<(), EndpointError>>;
+    ) -> BoxFuture<'a, Result<Vec<Uid>, EndpointError>>;
 
     /// Opens the connection anew; batches in flight are forgotten.
     fn reconnect(&mut self) -> BoxFuture<'_, Result<(), EndpointError>>;

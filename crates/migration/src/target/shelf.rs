@@ -13,7 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::{Ack, FlagChange, Target, TargetFolder, WantedFolder};
+use super::{Ack, FlagChange, Refusal, Target, TargetFolder, WantedFolder};
 use crate::error::EndpointError;
 use crate::matcher::Held;
 use crate::model::{FlagSet, InternalDate, MessageHash, Uid};
@@ -211,7 +211,11 @@ fn refusal(error: &io::Error) -> Option<Ack> {
         _ => return None,
     };
     let (code, said) = (code.to_owned(), error.to_string());
-    Some(Ack::Refused { code, said })
+    Some(Ack::Refused(Refusal {
+        code,
+        said,
+        misunderstood: false,
+    }))
 }
 
 impl<S: Shelf> Drop for FilesTarget<S> {
@@ -297,9 +301,9 @@ impl<S: Shelf> Target for FilesTarget<S> {
         &'a mut self,
         name: &'a str,
         changes: &'a [FlagChange],
-    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+    ) -> BoxFuture<'a, Result<Vec<Uid>, EndpointError>> {
         let (name, changes) = (name.to_owned(), changes.to_vec());
-        self.run(move |shelf| shelf.change_flags(&name, &changes))
+        self.run(move |shelf| shelf.change_flags(&name, &changes).map(|()| Vec::new()))
             .boxed()
     }
 

@@ -44,9 +44,14 @@ pub fn imap(server: &Dovecot, commands: &[Vec<u8>]) -> String {
     answer
 }
 
+/// A string as IMAP quotes it.
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// APPEND of a message, its literal by LITERAL+.
 pub fn append(folder: &str, message: &[u8]) -> Vec<u8> {
-    let name = melouvert_migration::imap::quote(folder);
+    let name = quoted(folder);
     let mut bytes = format!("APPEND {name} {{{}+}}\r\n", message.len()).into_bytes();
     bytes.extend_from_slice(message);
     bytes

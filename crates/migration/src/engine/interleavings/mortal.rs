@@ -240,7 +240,7 @@ impl Target for Mortal {
         &'a mut self,
         _: &'a str,
         changes: &'a [FlagChange],
-    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+    ) -> BoxFuture<'a, Result<Vec<Uid>, EndpointError>> {
         async move {
             for change in changes {
                 self.step()?;
@@ -250,7 +250,7 @@ impl Target for Mortal {
                     flags.retain(|flag| !change.remove.contains(flag));
                 }
             }
-            Ok(())
+            Ok(Vec::new())
         }
         .boxed()
     }

@@ -3,10 +3,8 @@
 mod read;
 mod scan;
 mod survey;
-mod uid_set;
 
 pub(crate) use survey::{Listing, list, pipeline};
-pub(crate) use uid_set::uid_set;
 
 use std::sync::Arc;
 
@@ -18,7 +16,7 @@ use super::{Delivery, FolderWork, Known, Source, SourceFolder};
 use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
-use crate::imap::{Compressing, Credentials, ImapError, Session, Timeouts, connect};
+use crate::imap::{Compressing, Credentials, ImapError, Session, Timeouts, Wire, connect};
 use crate::limits::{Gate, Limits};
 use crate::model::FolderPath;
 use crate::payload::Room;
@@ -53,14 +51,7 @@ pub(crate) async fn open_once(
     let (host, port, security) = (&endpoint.host, endpoint.port, &endpoint.security);
     let pass = gate.enter(host).await;
     let wire = connect(host, port, security, timeouts, pass).await?;
-    let who = Credentials {
-        host,
-        port,
-        user: &endpoint.user,
-        password: &endpoint.password,
-        login: &endpoint.login,
-    };
-    let mut session = Session::open(wire, security, &who).await?;
+    let mut session = greet(endpoint, wire).await?;
     let compress = match endpoint.compress {
         Compressing::Always => true,
         Compressing::Never => false,
@@ -70,6 +61,18 @@ pub(crate) async fn open_once(
         session.compress().await?;
     }
     Ok(session)
+}
+
+/// Logs in over a connection.
+pub(crate) async fn greet(endpoint: &Endpoint, wire: Wire) -> Result<Session, ImapError> {
+    let who = Credentials {
+        host: &endpoint.host,
+        port: endpoint.port,
+        user: &endpoint.user,
+        password: &endpoint.password,
+        login: &endpoint.login,
+    };
+    Session::open(wire, &endpoint.security, &who).await
 }
 
 /// An IMAP source.

@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
-use super::{ImapSource, uid_set};
-use crate::imap::{Code, ImapError, Response, Session, Status, Untagged, quote};
+use super::ImapSource;
+use crate::imap::{
+    Code, Command, ImapError, MailboxName, Response, Session, Status, UidSet, Untagged,
+};
 use crate::model::Uid;
 use crate::payload::BodySink;
 use crate::source::{Delivery, FolderWork, Item, MissingReason};
@@ -170,17 +172,16 @@ impl Reader<'_> {
         while self.sent.len() + commands.len() < WINDOW {
             let Some(job) = self.queue.front() else { break };
             if self.selected != Some(job.folder) {
-                commands.push(format!("EXAMINE {}", quote(&self.work[job.folder].name)));
+                let name = MailboxName::parse(&self.work[job.folder].name)?;
+                commands.push(Command::new("EXAMINE").mailbox(&name));
                 planned.push(Err(job.folder));
                 self.selected = Some(job.folder);
             }
             let Some(job) = self.queue.pop_front() else {
                 break;
             };
-            commands.push(format!(
-                "UID FETCH {} (UID FLAGS INTERNALDATE BODY.PEEK[])",
-                uid_set(&job.uids)
-            ));
+            let fetch = Command::new("UID FETCH").uids(&UidSet::These(&job.uids));
+            commands.push(fetch.words("(UID FLAGS INTERNALDATE BODY.PEEK[])"));
             planned.push(Ok(job));
         }
         if commands.is_empty() {

@@ -1,7 +1,9 @@
 //! Lists the messages of folders, several folders in flight.
 
 use super::survey::pipeline;
-use crate::imap::{Completion, Examined, ImapError, Session, Status, Untagged, quote};
+use crate::imap::{
+    Command, Completion, Examined, ImapError, MailboxName, Session, Status, UidSet, Untagged,
+};
 use crate::model::Uid;
 use crate::source::{Entries, Entry, SourceFolder};
 
@@ -14,12 +16,20 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    fn fetch(self, vanished: bool) -> String {
+    fn fetch(self, vanished: bool) -> Command {
+        let fetch = Command::new("UID FETCH")
+            .uids(&UidSet::From(1))
+            .words("(FLAGS)");
         match self {
-            Self::All => "UID FETCH 1:* (FLAGS)".to_owned(),
+            Self::All => fetch,
             Self::Since(modseq) => {
-                let vanished = if vanished { " VANISHED" } else { "" };
-                format!("UID FETCH 1:* (FLAGS) (CHANGEDSINCE {modseq}{vanished})")
+                let since = fetch.words("(CHANGEDSINCE").number(modseq);
+                let since = if vanished {
+                    since.words("VANISHED")
+                } else {
+                    since
+                };
+                since.close()
             }
         }
     }
@@ -96,11 +106,16 @@ pub(super) async fn messages(
     session.leave_open(None);
     let mut vanished = false;
     if qresync && scans.iter().any(|scan| scan.wanted != Wanted::All) {
-        vanished = session.run("ENABLE QRESYNC", |_| {}).await?.status == Status::Ok;
+        vanished = session
+            .run(&Command::new("ENABLE QRESYNC"), |_| {})
+            .await?
+            .status
+            == Status::Ok;
     }
     let mut commands = Vec::with_capacity(scans.len() * 2);
     for scan in scans {
-        commands.push(format!("EXAMINE {}", quote(&folders[scan.folder].name)));
+        let name = MailboxName::parse(&folders[scan.folder].name)?;
+        commands.push(Command::new("EXAMINE").mailbox(&name));
         commands.push(scan.wanted.fetch(vanished));
     }
     let mut told: Vec<Told> = scans.iter().map(|_| Told::default()).collect();

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::scan::{self, Scan, Wanted};
 use crate::imap::{
-    ImapError, ListItem, Namespaces, Response, Session, Status, StatusItem, Untagged, quote,
+    Command, ImapError, ListItem, MailboxName, Namespaces, Response, Session, Status, StatusItem,
+    Untagged,
 };
 use crate::journal::Watermark;
 use crate::mapping::NameStyle;
@@ -32,7 +33,7 @@ pub(crate) struct Listing {
 /// index of the command it belongs to; returns how each ended.
 pub(crate) async fn pipeline(
     session: &mut Session,
-    commands: &[String],
+    commands: &[Command],
     mut on: impl FnMut(usize, Untagged),
 ) -> Result<Vec<crate::imap::Completion>, ImapError> {
     let mut ended = Vec::with_capacity(commands.len());
@@ -68,40 +69,40 @@ pub(crate) async fn pipeline(
     Ok(ended)
 }
 
-/// STATUS items that this server knows.
-fn status_items(session: &Session) -> String {
+/// Adds the STATUS items that this server knows.
+fn status_items(command: Command, session: &Session) -> Command {
     let has = |name| session.capabilities().has(name);
-    let mut items = "(MESSAGES UIDNEXT UIDVALIDITY".to_owned();
+    let mut command = command.words("(MESSAGES UIDNEXT UIDVALIDITY");
     if has("CONDSTORE") || has("QRESYNC") {
-        items.push_str(" HIGHESTMODSEQ");
+        command = command.words("HIGHESTMODSEQ");
     }
     if has("OBJECTID") {
-        items.push_str(" MAILBOXID");
+        command = command.words("MAILBOXID");
     }
-    items.push(')');
-    items
+    command.close()
 }
 
 /// The LIST commands that tell folders, subscriptions, uses and, where it can be, states.
-fn list_commands(session: &Session, items: &str) -> (Vec<String>, bool) {
+fn list_commands(session: &Session) -> (Vec<Command>, bool) {
     let has = |name| session.capabilities().has(name);
     let mut commands = Vec::new();
     let with_status = has("LIST-EXTENDED") && has("LIST-STATUS");
+    let list = Command::new("LIST \"\" \"*\"");
     if has("LIST-EXTENDED") {
-        let mut told = vec!["SUBSCRIBED".to_owned()];
+        let mut list = list.words("RETURN (SUBSCRIBED");
         if has("SPECIAL-USE") {
-            told.push("SPECIAL-USE".to_owned());
+            list = list.words("SPECIAL-USE");
         }
         if with_status {
-            told.push(format!("STATUS {items}"));
+            list = status_items(list.words("STATUS"), session);
         }
-        commands.push(format!("LIST \"\" \"*\" RETURN ({})", told.join(" ")));
+        commands.push(list.close());
     } else {
-        commands.push("LIST \"\" \"*\"".to_owned());
-        commands.push("LSUB \"\" \"*\"".to_owned());
+        commands.push(list);
+        commands.push(Command::new("LSUB \"\" \"*\""));
     }
     if has("NAMESPACE") {
-        commands.push("NAMESPACE".to_owned());
+        commands.push(Command::new("NAMESPACE"));
     }
     (commands, with_status)
 }
@@ -113,8 +114,7 @@ fn is(item: &ListItem, attribute: &str) -> bool {
 
 /// Lists folders with their state.
 pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
-    let items = status_items(session);
-    let (commands, with_status) = list_commands(session, &items);
+    let (commands, with_status) = list_commands(session);
     let mut folders = Vec::new();
     let mut subscribed = HashSet::new();
     let mut states = HashMap::new();
@@ -155,12 +155,12 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
     let (own, foreign): (Vec<_>, Vec<_>) = folders
         .into_iter()
         .partition(|folder| spaces.is_own(&folder.name));
-    // A name with a line break would end our command and begin another.
-    let (unusable, folders): (Vec<_>, Vec<_>) = own
+    // No command can carry a name with a line break.
+    let (folders, unusable): (Vec<_>, Vec<_>) = own
         .into_iter()
-        .partition(|folder| folder.name.contains(['\r', '\n', '\0']));
+        .partition(|folder| MailboxName::parse(&folder.name).is_ok());
     if !with_status {
-        ask_states(session, &folders, &items, &mut states).await?;
+        ask_states(session, &folders, &mut states).await?;
     }
     Ok(Listing {
         style,
@@ -176,14 +176,14 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
 async fn ask_states(
     session: &mut Session,
     folders: &[ListItem],
-    items: &str,
     states: &mut HashMap<String, StatusItem>,
 ) -> Result<(), ImapError> {
     let names: HashSet<&str> = folders.iter().map(|folder| folder.name.as_str()).collect();
-    let commands: Vec<String> = folders
-        .iter()
-        .map(|folder| format!("STATUS {} {items}", quote(&folder.name)))
-        .collect();
+    let mut commands = Vec::with_capacity(folders.len());
+    for folder in folders {
+        let ask = Command::new("STATUS").mailbox(&MailboxName::parse(&folder.name)?);
+        commands.push(status_items(ask, session));
+    }
     pipeline(session, &commands, |index, untagged| {
         if let Untagged::MailboxStatus(state) = untagged {
             // A server may write the name in another way than LIST did.

@@ -1,123 +1,101 @@
-//! APPEND: many messages in one command where the server can, without waiting where it can.
+//! Messages on their way to an IMAP target, and what it answers.
 
+use std::collections::HashSet;
+
+use super::learnt::Rung;
 use super::{Ack, Flight, ImapTarget};
-use crate::imap::{Completion, ImapError, Response, Session, Status, quote};
+use crate::imap::{
+    Command, Completion, ImapError, Letter, MailboxName, Status, WireDate, WireFlags,
+};
 use crate::model::Uid;
-use crate::payload::BodySink;
 use crate::source::Item;
-
-/// Small messages are gathered up to this many bytes before they are sent.
-const GATHER: usize = 256 * 1024;
+use crate::target::Refusal;
 
 impl ImapTarget {
-    /// Sends one APPEND; the answer is read later.
-    pub(super) async fn send_batch(&mut self, name: &str, batch: &[Item]) -> Result<(), ImapError> {
-        let session = self.session().await?;
-        let plus = session.capabilities().literal_plus();
-        let tag = session.tag();
-        let mut pending = format!("{tag} APPEND {}", quote(name)).into_bytes();
-        let mut early = None;
+    /// Sends one APPEND; the answer is read later. `alone`: after a refusal, with less of what is
+    /// told about the message at each rung, and asking before its bytes are sent.
+    pub(super) async fn send_batch(
+        &mut self,
+        name: &str,
+        batch: &[Item],
+        alone: Option<Rung>,
+    ) -> Result<(), ImapError> {
+        self.session().await?;
+        let mailbox = MailboxName::parse(name)?;
+        let rung = alone.unwrap_or(Rung::Whole);
+        let mut asked = HashSet::new();
+        let (mut letters, mut news) = (Vec::with_capacity(batch.len()), Vec::new());
         for item in batch {
-            pending.extend_from_slice(item_head(item, plus).as_bytes());
-            if !plus {
-                session.send_bytes(&pending).await?;
-                session.flush().await?;
-                pending.clear();
-                early = wait_for_go(session, &tag).await?;
-                if early.is_some() {
-                    break;
-                }
+            let flags = self.learnt.flags(name, &item.flags, rung);
+            let date = item.date.and_then(WireDate::of);
+            let date = date.filter(|_| rung < Rung::Undated);
+            if self.learnt.is_news(name, &flags, date.is_some()) {
+                news.push((flags.clone(), date.is_some()));
             }
-            send_body(session, item, &mut pending).await?;
+            let asks = alone.is_some() || self.learnt.asks(&flags, date, &mut asked);
+            letters.push(Letter {
+                flags,
+                date,
+                payload: &item.payload,
+                asks,
+            });
         }
-        if early.is_none() {
-            pending.extend_from_slice(b"\r\n");
-            session.send_bytes(&pending).await?;
-            session.flush().await?;
+        let session = self.session().await?;
+        let sent = session.append(&mailbox, &letters).await?;
+        let asked = letters.iter().filter(|letter| letter.asks);
+        let agreed: Vec<WireFlags> = asked
+            .take(sent.agreed)
+            .map(|letter| letter.flags.clone())
+            .collect();
+        for flags in &agreed {
+            self.learnt.parsed(flags);
+        }
+        // Ends come in the order of their commands.
+        let waiting = self.in_flight.iter_mut();
+        let waiting = waiting.filter(|flight| flight.early.is_none());
+        for (flight, done) in waiting.zip(sent.others) {
+            if flight.tag != done.tag {
+                let reason = format!("{} ended out of turn", done.tag);
+                let address = self.endpoint.url.clone();
+                return Err(ImapError::Protocol { address, reason });
+            }
+            flight.early = Some(done);
         }
         self.in_flight.push_back(Flight {
-            tag,
+            tag: sent.tag,
             count: batch.len(),
-            early,
+            early: sent.early,
+            folder: name.to_owned(),
+            news,
         });
         Ok(())
     }
 
     /// Asks whether the connection stands; the answer is read in its turn.
     pub(super) async fn send_noop(&mut self) -> Result<(), ImapError> {
-        let tag = self.session().await?.send("NOOP").await?;
+        let tag = self.session().await?.send(&Command::new("NOOP")).await?;
         self.in_flight.push_back(Flight {
             tag,
-            count: 0,
-            early: None,
+            ..Flight::default()
         });
         Ok(())
     }
-}
 
-fn item_head(item: &Item, plus: bool) -> String {
-    let date = item
-        .date
-        .map_or(String::new(), |date| format!(" \"{}\"", date.to_imap()));
-    let plus = if plus { "+" } else { "" };
-    format!(
-        " ({}){date} {{{}{plus}}}\r\n",
-        item.flags, item.payload.size
-    )
-}
-
-async fn send_body(
-    session: &mut Session,
-    item: &Item,
-    pending: &mut Vec<u8>,
-) -> Result<(), ImapError> {
-    if let Some(bytes) = item.payload.memory() {
-        pending.extend_from_slice(bytes);
-    } else if let Some(mut chunks) = item.payload.spilled_chunks().map_err(ImapError::Spill)? {
-        loop {
-            let chunk = chunks.next_chunk().map_err(ImapError::Spill)?;
-            if chunk.is_empty() {
-                break;
+    /// What an APPEND's end says and teaches.
+    pub(super) fn heed(&mut self, flight: &Flight, done: &Completion) -> Ack {
+        if done.status == Status::Ok {
+            for (flags, dated) in &flight.news {
+                self.learnt.took(&flight.folder, flags, *dated);
             }
-            session.send_bytes(pending).await?;
-            *pending = chunk;
+        } else if done.status == Status::Bad {
+            self.learnt.beware();
         }
-    }
-    if pending.len() >= GATHER {
-        session.send_bytes(pending).await?;
-        pending.clear();
-    }
-    Ok(())
-}
-
-/// Waits for `+`; a tagged answer instead means that the command is over.
-async fn wait_for_go(session: &mut Session, wanted: &str) -> Result<Option<Completion>, ImapError> {
-    loop {
-        match session.next(&BodySink::HashOnly).await? {
-            Response::Continue => return Ok(None),
-            Response::Tagged {
-                tag,
-                status,
-                code,
-                text,
-            } if tag == wanted => {
-                return Ok(Some(Completion {
-                    tag,
-                    status,
-                    code,
-                    text,
-                }));
-            }
-            Response::Tagged { tag, .. } => {
-                return Err(session.protocol(format!("{tag} ended out of turn")));
-            }
-            Response::Untagged(_) => {}
-        }
+        ack(done, flight.count)
     }
 }
 
 /// Reads an APPEND's end.
-pub(super) fn ack(done: &Completion, count: usize) -> Ack {
+fn ack(done: &Completion, count: usize) -> Ack {
     if done.status == Status::Ok {
         let code = done.code.as_ref().filter(|code| code.name == "APPENDUID");
         let uids = code
@@ -129,10 +107,11 @@ pub(super) fn ack(done: &Completion, count: usize) -> Ack {
         .code
         .as_ref()
         .map_or(String::new(), |code| code.name.clone());
-    Ack::Refused {
+    Ack::Refused(Refusal {
         code,
         said: crate::imap::said(done),
-    }
+        misunderstood: done.status == Status::Bad,
+    })
 }
 
 /// Expands `3:5,9` when it holds exactly `count` UIDs.

@@ -1,7 +1,7 @@
 //! Our own store's door: a listener that syncs nothing per message, and all of it at each login.
 
 use crate::account::Endpoint;
-use crate::imap::{ImapError, Timeouts};
+use crate::imap::{Command, ImapError, Timeouts};
 use crate::limits::{Gate, Limits};
 use crate::source::imap::open_once;
 
@@ -17,7 +17,7 @@ pub(super) async fn barrier(endpoint: &Endpoint, timeouts: Timeouts) -> Result<(
         return Err(session.protocol(format!("it no longer announces {CAPABILITY}")));
     }
     // The sync is done; how this connection ends changes nothing.
-    if let Err(error) = session.send("LOGOUT").await {
+    if let Err(error) = session.send(&Command::new("LOGOUT")).await {
         tracing::debug!(%error, "barrier_logout");
     }
     Ok(())

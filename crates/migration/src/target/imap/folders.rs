@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::{TargetFolder, WantedFolder};
 use super::names::{choose_names, tamed};
-use crate::imap::{Completion, ImapError, Session, Status, StatusItem, Untagged, quote, said};
+use crate::imap::{
+    Command, Completion, ImapError, MailboxName, Session, Status, StatusItem, Untagged, said,
+};
 use crate::source::imap::{Listing, list, pipeline};
 
 const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
@@ -64,17 +66,21 @@ async fn make(
     // Each command with the folder it is about.
     let mut commands = Vec::new();
     let mut about = Vec::new();
+    let mut creates = Vec::new();
     for (index, (folder, name)) in wanted.iter().zip(names).enumerate() {
-        let mut add = |command: String| {
-            commands.push(command);
+        let mailbox = MailboxName::parse(name)?;
+        let mut add = |verb: &'static str, items: Option<&'static str>| {
+            let command = Command::new(verb).mailbox(&mailbox);
+            commands.push(items.into_iter().fold(command, Command::words));
             about.push(index);
+            creates.push(verb == "CREATE");
         };
         if !listing.states.contains_key(name) {
-            add(format!("CREATE {}", quote(name)));
-            add(format!("STATUS {} {ITEMS}", quote(name)));
+            add("CREATE", None);
+            add("STATUS", Some(ITEMS));
         }
         if folder.subscribe && listing.subscribed.insert(name.clone()) {
-            add(format!("SUBSCRIBE {}", quote(name)));
+            add("SUBSCRIBE", None);
         }
     }
     let known: HashSet<&String> = names.iter().collect();
@@ -92,10 +98,8 @@ async fn make(
         }
     })
     .await?;
-    let create = commands
-        .iter()
-        .map(|command| command.starts_with("CREATE "));
-    Ok(create
+    Ok(creates
+        .into_iter()
         .zip(&about)
         .zip(&ended)
         .filter(|((create, _), end)| *create && end.status != Status::Ok)
@@ -129,8 +133,11 @@ async fn status(
     name: &str,
 ) -> Result<(Option<StatusItem>, Completion), ImapError> {
     let mut found = None;
+    let ask = Command::new("STATUS")
+        .mailbox(&MailboxName::parse(name)?)
+        .words(ITEMS);
     let done = session
-        .run(&format!("STATUS {} {ITEMS}", quote(name)), |untagged| {
+        .run(&ask, |untagged| {
             if let Untagged::MailboxStatus(state) = untagged {
                 found = Some(state);
             }
@@ -141,11 +148,10 @@ async fn status(
 
 /// Opens a folder for reading and leaves it; CLOSE expunges nothing after EXAMINE.
 async fn open_once(session: &mut Session, name: &str) -> Result<(), ImapError> {
-    let opened = session
-        .run(&format!("EXAMINE {}", quote(name)), |_| {})
-        .await?;
+    let examine = Command::new("EXAMINE").mailbox(&MailboxName::parse(name)?);
+    let opened = session.run(&examine, |_| {}).await?;
     if opened.status == Status::Ok {
-        session.run("CLOSE", |_| {}).await?;
+        session.run(&Command::new("CLOSE"), |_| {}).await?;
     }
     Ok(())
 }

@@ -3,8 +3,11 @@
 mod append;
 mod door;
 mod folders;
+mod learnt;
+mod marks;
 mod names;
 
+pub use learnt::Rung;
 pub(crate) use names::choose_names;
 
 use std::collections::{HashSet, VecDeque};
@@ -17,13 +20,17 @@ use super::{Ack, FlagChange, Listed, Target, TargetFolder, WantedFolder};
 use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
-use crate::imap::{Completion, ImapError, Response, Session, Status, Timeouts, Untagged, quote};
+use crate::imap::{
+    Command, Completion, ImapError, MailboxName, Response, Session, Status, Stream, Timeouts,
+    UidSet, Untagged, Wire, WireDate, WireFlags,
+};
 use crate::limits::{Gate, Limits};
 use crate::matcher::Held;
 use crate::model::Uid;
 use crate::payload::BodySink;
 use crate::source::Item;
-use crate::source::imap::open;
+use crate::source::imap::{greet, open};
+use learnt::Learnt;
 
 /// Most messages in one MULTIAPPEND.
 const MULTIAPPEND: usize = 128;
@@ -48,12 +55,17 @@ macro_rules! retrying {
     }};
 }
 
+/// Opens a stream to a server.
+pub type Dial = Box<dyn Fn() -> Box<dyn Stream> + Send + Sync>;
+
 /// An IMAP target.
 pub struct ImapTarget {
     endpoint: Endpoint,
     timeouts: Timeouts,
     backoff: Backoff,
     gate: Arc<Gate>,
+    /// Opens what is not the network.
+    dial: Option<Dial>,
     session: Option<Session>,
     /// Connections opened so far.
     connections: u64,
@@ -62,13 +74,18 @@ pub struct ImapTarget {
     in_flight: VecDeque<Flight>,
     /// Names, in lower case, of folders that other parts of the source were copied to.
     reserved: HashSet<String>,
+    learnt: Learnt,
 }
 
+#[derive(Default)]
 struct Flight {
     tag: String,
     count: usize,
     /// An answer that came before it was asked for.
     early: Option<Completion>,
+    folder: String,
+    /// Flags, and whether a date stood beside them, that the folder is not known to take.
+    news: Vec<(WireFlags, bool)>,
 }
 
 impl ImapTarget {
@@ -79,18 +96,33 @@ impl ImapTarget {
             timeouts,
             backoff,
             gate: Gate::new(Limits::default()),
+            dial: None,
             session: None,
             connections: 0,
             door: false,
             in_flight: VecDeque::new(),
             reserved: HashSet::new(),
+            learnt: Learnt::default(),
         }
+    }
+
+    /// Reaches its server over streams that `dial` opens, such as those of a server in memory.
+    #[must_use]
+    pub fn over(mut self, dial: Dial) -> Self {
+        self.dial = Some(dial);
+        self
     }
 
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
         if self.session.is_none() {
             self.in_flight.clear();
-            let session = open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?;
+            let session = match &self.dial {
+                None => open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?,
+                Some(dial) => {
+                    let address = self.endpoint.url.clone();
+                    greet(&self.endpoint, Wire::new(dial(), address, self.timeouts)).await?
+                }
+            };
             self.connections += 1;
             self.door = session.capabilities().has(door::CAPABILITY);
             self.session = Some(session);
@@ -129,56 +161,10 @@ impl ImapTarget {
         Ok(listed.collect())
     }
 
-    async fn change_flags_of(
-        &mut self,
-        name: &str,
-        changes: &[FlagChange],
-    ) -> Result<(), ImapError> {
-        let session = self.session().await?;
-        let done = session
-            .run(&format!("SELECT {}", quote(name)), |_| {})
-            .await?;
-        if done.status != Status::Ok {
-            return Err(session.refused("SELECT", &done));
-        }
-        let mut commands = Vec::new();
-        for change in changes {
-            for (sign, flags) in [('+', &change.add), ('-', &change.remove)] {
-                if !flags.is_empty() {
-                    commands.push(format!(
-                        "UID STORE {} {sign}FLAGS.SILENT ({flags})",
-                        change.uid
-                    ));
-                }
-            }
-        }
-        let ended = crate::source::imap::pipeline(session, &commands, |_, _| {}).await?;
-        self.deselect().await?;
-        let session = self.session().await?;
-        match ended.iter().find(|end| end.status == Status::Bad) {
-            Some(bad) => Err(session.refused("STORE", bad)),
-            None => Ok(()),
-        }
-    }
-
-    /// Leaves the selected folder without expunging anything.
-    async fn deselect(&mut self) -> Result<(), ImapError> {
-        let unselect = self.has("UNSELECT");
-        let session = self.session().await?;
-        if unselect {
-            session.run("UNSELECT", |_| {}).await?;
-        } else {
-            // CLOSE would expunge what SELECT opened; a read-only EXAMINE first prevents it.
-            session.run("EXAMINE INBOX", |_| {}).await?;
-            session.run("CLOSE", |_| {}).await?;
-        }
-        Ok(())
-    }
-
     async fn read_back(
         &mut self,
         name: &str,
-        set: &str,
+        set: &UidSet<'_>,
         wanted: impl Fn(Uid) -> bool,
     ) -> Result<Vec<Held>, ImapError> {
         let unselect = {
@@ -188,9 +174,11 @@ impl ImapTarget {
         let session = self.session().await?;
         // After EXAMINE, CLOSE expunges nothing.
         let commands = [
-            format!("EXAMINE {}", quote(name)),
-            format!("UID FETCH {set} (UID FLAGS INTERNALDATE BODY.PEEK[])"),
-            if unselect { "UNSELECT" } else { "CLOSE" }.to_owned(),
+            Command::new("EXAMINE").mailbox(&MailboxName::parse(name)?),
+            Command::new("UID FETCH")
+                .uids(set)
+                .words("(UID FLAGS INTERNALDATE BODY.PEEK[])"),
+            Command::new(if unselect { "UNSELECT" } else { "CLOSE" }),
         ];
         let tags = session.send_all(&commands).await?;
         let mut held = Vec::new();
@@ -229,8 +217,8 @@ impl ImapTarget {
             return Err(ImapError::Protocol { address, reason });
         };
         let session = self.session().await?;
-        let done = match flight.early {
-            Some(done) => done,
+        let done = match &flight.early {
+            Some(done) => done.clone(),
             None => loop {
                 match session.next(&BodySink::HashOnly).await? {
                     Response::Tagged {
@@ -253,7 +241,7 @@ impl ImapTarget {
                 }
             },
         };
-        Ok(append::ack(&done, flight.count))
+        Ok(self.heed(&flight, &done))
     }
 }
 
@@ -287,7 +275,7 @@ impl Target for ImapTarget {
         above: Uid,
     ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>> {
         async move {
-            let set = format!("{}:*", above.saturating_add(1));
+            let set = UidSet::From(above.saturating_add(1));
             // `n:*` names the last message even when its UID is below n.
             let wanted = |uid| uid > above;
             retrying!(self, self.read_back(name, &set, wanted).await)
@@ -301,7 +289,7 @@ impl Target for ImapTarget {
         uids: &'a [Uid],
     ) -> BoxFuture<'a, Result<Vec<Held>, EndpointError>> {
         async move {
-            let set = crate::source::imap::uid_set(uids);
+            let set = UidSet::These(uids);
             let wanted = |uid| uids.binary_search(&uid).is_ok();
             retrying!(self, self.read_back(name, &set, wanted).await)
         }
@@ -317,9 +305,42 @@ impl Target for ImapTarget {
             let sent = if batch.is_empty() {
                 self.send_noop().await
             } else {
-                self.send_batch(name, batch).await
+                self.send_batch(name, batch, None).await
             };
             sent.map_err(EndpointError::from)
+        }
+        .boxed()
+    }
+
+    fn submit_alone<'a>(
+        &'a mut self,
+        name: &'a str,
+        item: &'a Item,
+        rung: Rung,
+    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+        async move {
+            let batch = std::slice::from_ref(item);
+            let sent = self.send_batch(name, batch, Some(rung)).await;
+            sent.map_err(EndpointError::from)
+        }
+        .boxed()
+    }
+
+    fn next_rung(&self, name: &str, item: &Item, rung: Rung) -> Option<Rung> {
+        let date = item.date.and_then(WireDate::of);
+        self.learnt.next(name, (&item.flags, date), rung)
+    }
+
+    fn complete_flags<'a>(
+        &'a mut self,
+        name: &'a str,
+        uid: Uid,
+        (item, rung): (&'a Item, Rung),
+    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+        async move {
+            let sent = self.learnt.flags(name, &item.flags, rung);
+            let flags = (&item.flags, &sent);
+            retrying!(self, self.set_left_out(name, uid, flags).await)
         }
         .boxed()
     }
@@ -329,7 +350,8 @@ impl Target for ImapTarget {
     }
 
     fn window(&self) -> usize {
-        match (self.has("LITERAL+"), self.has("MULTIAPPEND")) {
+        let plus = self.has("LITERAL+") && !self.learnt.is_wary();
+        match (plus, self.has("MULTIAPPEND")) {
             (true, true) => 2,
             (true, false) => SINGLE_WINDOW,
             (false, _) => 1,
@@ -348,7 +370,7 @@ impl Target for ImapTarget {
         &'a mut self,
         name: &'a str,
         changes: &'a [FlagChange],
-    ) -> BoxFuture<'a, Result<(), EndpointError>> {
+    ) -> BoxFuture<'a, Result<Vec<Uid>, EndpointError>> {
         async move { retrying!(self, self.change_flags_of(name, changes).await) }.boxed()
     }
 

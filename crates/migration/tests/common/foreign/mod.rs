@@ -2,6 +2,8 @@
 //!
 //! What they are made of is fetched once into a cache.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 pub mod cyrus;
 pub mod greenmail;
 
