@@ -105,6 +105,7 @@ async fn pull(
     let options = Options::default();
     let context = Context {
         gate: melouvert_migration::limits::Gate::new(melouvert_migration::Limits::default()),
+        teller: melouvert_migration::patience::Teller::default(),
         timeouts: options.timeouts,
         backoff: options.backoff,
         room: Room::new(options.memory, options.disk, directory),

@@ -47,6 +47,11 @@ impl EndpointError {
         matches!(self, Self::Imap(error) if error.is_slow())
     }
 
+    /// True when a server asked for more patience than there is.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Imap(error) if error.is_busy())
+    }
+
     /// True when files are meant: no server can be at fault.
     pub fn is_files(&self) -> bool {
         !matches!(self, Self::Imap(_) | Self::Interrupted)
@@ -134,6 +139,8 @@ impl MigrationError {
             Self::Target { source, .. } if source.is_files() => "target_unwritable",
             Self::Source { source, .. } if source.is_slow() => "source_too_slow",
             Self::Target { source, .. } if source.is_slow() => "target_too_slow",
+            Self::Source { source, .. } if source.is_busy() => "source_busy",
+            Self::Target { source, .. } if source.is_busy() => "target_busy",
             Self::Source { .. } => "source_unreachable",
             Self::Target { .. } | Self::Unsettled { .. } => "target_unreachable",
             Self::Journal { .. } | Self::JournalFormat { .. } => "journal_unusable",

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod mapping;
 pub mod matcher;
 pub mod model;
+pub mod patience;
 pub mod payload;
 pub mod preflight;
 pub mod progress;

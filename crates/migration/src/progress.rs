@@ -1,5 +1,8 @@
 //! What a run tells while it goes: for progress bars and logs.
 
+use std::time::Duration;
+
+use crate::patience::{Cause, Side};
 use crate::proof::Exception;
 
 /// Something that happened. Accounts are named by their index in the list given to the run.
@@ -34,6 +37,17 @@ pub enum Event {
         account: usize,
         /// How many.
         messages: u64,
+    },
+    /// A server asks for patience: nothing goes on for a while.
+    Waiting {
+        /// Index of the account.
+        account: usize,
+        /// Which server.
+        side: Side,
+        /// Why.
+        cause: Cause,
+        /// For how long.
+        pause: Duration,
     },
     /// Something is absent.
     Exception {

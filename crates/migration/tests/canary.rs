@@ -60,7 +60,7 @@ fn archive(directory: &Path) -> String {
 /// Says lines to a server and returns all that it answers; literals are sent without waiting.
 fn say(port: u16, lines: &[String]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connect");
-    let timeout = Some(Duration::from_secs(60));
+    let timeout = Some(Duration::from_mins(1));
     stream.set_read_timeout(timeout).expect("timeout");
     let mut reader = BufReader::new(stream.try_clone().expect("clone"));
     let mut said = String::new();

@@ -247,6 +247,7 @@ fn context(directory: &Path) -> Context {
     };
     Context {
         gate: melouvert_migration::limits::Gate::new(melouvert_migration::Limits::default()),
+        teller: melouvert_migration::patience::Teller::default(),
         timeouts,
         backoff,
         room: Room::new(1 << 20, 8 << 20, directory),

@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, JournalState, Watermark};
 use crate::model::FolderPath;
+use crate::patience::Teller;
 use crate::payload::Room;
 use crate::progress::Event;
 use crate::proof::{AccountReport, AccountStatus, Exception, Failure, Note, NoteKind, Reason};
@@ -138,6 +139,7 @@ async fn copy_inner(
         backoff: job.options.backoff,
         room,
         gate: std::sync::Arc::clone(&job.gate),
+        teller: Teller::new(job.index, std::sync::Arc::clone(&job.progress)),
         directory: job.directory.clone(),
     };
     let mut source =

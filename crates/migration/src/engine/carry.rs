@@ -297,11 +297,13 @@ async fn copy_messages(
     let mut outcome = writer.write(deliveries).await;
     // The receiver is gone by now, which ends the reader if it is still at work; after an error
     // what the writer still holds may be the very room that the reader waits for.
-    if outcome.is_err() {
+    // One that waits for its server need not be waited for after a stop.
+    let stopped = job.stop.is_cancelled();
+    if outcome.is_err() || stopped {
         reader.abort();
     }
     let read = reader.await;
-    if outcome.is_ok() {
+    if outcome.is_ok() && !stopped {
         outcome = match read {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(source_error(job, error)),

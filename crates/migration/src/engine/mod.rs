@@ -18,6 +18,7 @@ mod refused;
 mod renamed;
 mod unsynced;
 mod verifier;
+mod waiting;
 mod writer;
 
 use std::path::Path;

@@ -141,6 +141,10 @@ impl Writer<'_> {
         refusal: Refusal,
     ) -> Result<Option<Alone>, MigrationError> {
         let folder = alone.folder;
+        if refusal.is_temporary() {
+            self.bear(&refusal).await?;
+            return Ok(Some(alone));
+        }
         if refusal.misunderstood {
             self.leave(&refusal).await?;
             self.look_again(folder).await?;

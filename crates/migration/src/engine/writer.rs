@@ -271,6 +271,11 @@ impl<'a> Writer<'a> {
             return self.commit();
         }
         self.failures = 0;
+        self.heed(batch, ack).await
+    }
+
+    /// Does what a batch's answer calls for.
+    pub(super) async fn heed(&mut self, batch: Batch, ack: Ack) -> Result<(), MigrationError> {
         match ack {
             Ack::Stored(uids) => {
                 let folder = batch.folder;
@@ -283,6 +288,9 @@ impl<'a> Writer<'a> {
             }
             Ack::Refused(refusal) if refusal.misunderstood => {
                 Box::pin(self.distrust(batch, &refusal)).await
+            }
+            Ack::Refused(refusal) if refusal.is_temporary() => {
+                Box::pin(self.wait_out(batch, refusal)).await
             }
             Ack::Refused(_) => {
                 self.refused.push(batch);

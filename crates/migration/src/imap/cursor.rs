@@ -286,7 +286,7 @@ fn goes_on(text: &[u8]) -> bool {
     let known = |known: &&[u8]| {
         name.len() >= known.len() && name[..known.len()].eq_ignore_ascii_case(known)
     };
-    next.get(name.len()) == Some(&b' ') && ATTRIBUTES.iter().any(|one| known(&one))
+    next.get(name.len()) == Some(&b' ') && ATTRIBUTES.iter().any(known)
 }
 
 pub(super) fn ends_with_ignore_case(text: &[u8], end: &[u8]) -> bool {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::patience::Temporary;
+
 /// A failure of a conversation with an IMAP server.
 #[derive(Debug, Error)]
 pub enum ImapError {
@@ -121,6 +123,16 @@ pub enum ImapError {
         /// The server's words.
         said: String,
     },
+    /// It asked for patience longer than there is.
+    #[error(
+        "failed to go on with {address}: it was waited for and still says \"{said}\"; run again later"
+    )]
+    Busy {
+        /// `host:port`.
+        address: String,
+        /// The server's words.
+        said: String,
+    },
     /// A local file for a large message could not be used.
     #[error("failed to keep a large message on disk")]
     Spill(#[source] std::io::Error),
@@ -145,12 +157,37 @@ impl ImapError {
         matches!(self, Self::TooSlow { .. })
     }
 
+    /// True when the server asked for more patience than there is.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+
+    /// Whether the server asked for patience.
+    pub fn temporary(&self) -> Option<Temporary> {
+        match self {
+            Self::Refused { said, .. } | Self::Closed { said, .. } => Temporary::heard(said),
+            _ => None,
+        }
+    }
+
+    /// The error once patience is at its end.
+    #[must_use]
+    pub fn out_of_patience(self) -> Self {
+        match self {
+            Self::Refused { address, said, .. } | Self::Closed { address, said } => {
+                Self::Busy { address, said }
+            }
+            other => other,
+        }
+    }
+
     /// True when a new connection may help.
     pub fn is_transient(&self) -> bool {
         !matches!(
             self,
             Self::Login { .. }
                 | Self::Name { .. }
+                | Self::Busy { .. }
                 | Self::CaFile(_)
                 | Self::Spill(_)
                 | Self::Tls { .. }

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::command::{is_text, push_quoted};
 use super::session::{Capabilities, Session, said};
 use super::{Command as Line, Completion, ImapError, Response, Status, Untagged};
+use crate::patience::Temporary;
 use crate::payload::BodySink;
 
 /// How to log in.
@@ -227,9 +228,8 @@ impl Session {
 
     fn login_refused(&self, user: &str, done: &Completion) -> ImapError {
         let (address, user) = (self.address(), user.to_owned());
-        let temporary = |name: &str| matches!(name, "UNAVAILABLE" | "INUSE" | "LIMIT");
         let said = said(done);
-        if done.code.as_ref().is_some_and(|code| temporary(&code.name)) {
+        if Temporary::heard(&said).is_some() {
             let command = "LOGIN".to_owned();
             return ImapError::Refused {
                 address,

@@ -26,6 +26,7 @@ use crate::backoff::Backoff;
 use crate::imap::Timeouts;
 use crate::journal::Journal;
 use crate::limits::{Gate, Limits};
+use crate::patience::{Patience, Side, Teller};
 
 /// How to plan.
 #[derive(Clone, Debug)]
@@ -65,6 +66,12 @@ struct Reach {
     timeouts: Timeouts,
     backoff: Backoff,
     gate: Arc<Gate>,
+}
+
+impl Reach {
+    fn patience(&self, side: Side) -> Patience {
+        Patience::new(self.backoff, side, Teller::default())
+    }
 }
 
 /// Listens to a planning: called with the number of accounts that are done.

@@ -12,6 +12,7 @@ use crate::error::EndpointError;
 use crate::imap::{Command, ImapError, ListItem, MailboxName, Session, Status, Untagged, extent};
 use crate::journal::Watermark;
 use crate::model::{FolderPath, Role, Uid};
+use crate::patience::{Side, Teller};
 use crate::payload::{BodySink, Room};
 use crate::source::imap::{list, open};
 use crate::source::{self, Entries, Known};
@@ -63,7 +64,13 @@ pub(super) async fn scan(
 }
 
 async fn imap(endpoint: &Endpoint, reach: &Reach, limit: Option<u64>) -> Result<Scan, ImapError> {
-    let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
+    let mut session = open(
+        endpoint,
+        reach.timeouts,
+        &mut reach.patience(Side::Source),
+        &reach.gate,
+    )
+    .await?;
     let listing = list(&mut session).await?;
     let names = listing.folders.iter().map(|f| MailboxName::parse(&f.name));
     let names: Vec<MailboxName> = names.collect::<Result<_, _>>()?;
@@ -203,6 +210,7 @@ async fn files(origin: &Origin, reach: &Reach) -> Result<Scan, EndpointError> {
         backoff: reach.backoff,
         room: Room::new(1 << 20, 1 << 20, directory.path()),
         gate: Arc::clone(&reach.gate),
+        teller: Teller::default(),
         directory: directory.path().to_owned(),
     };
     let begun = Instant::now();

@@ -5,6 +5,7 @@ use crate::account::Destination;
 use crate::error::EndpointError;
 use crate::imap::MailboxName;
 use crate::imap::extent::{self, Quota};
+use crate::patience::Side;
 use crate::source::imap::{Listing, list, open};
 
 /// What a target tells.
@@ -22,7 +23,13 @@ pub(super) async fn scan(destination: &Destination, reach: &Reach) -> Result<Sca
     let Destination::Imap(endpoint) = destination else {
         return Ok(Scan::default());
     };
-    let mut session = open(endpoint, reach.timeouts, reach.backoff, &reach.gate).await?;
+    let mut session = open(
+        endpoint,
+        reach.timeouts,
+        &mut reach.patience(Side::Target),
+        &reach.gate,
+    )
+    .await?;
     let listing = list(&mut session).await?;
     let inbox = [MailboxName::parse("INBOX")?];
     let mut rights = extent::rights(&mut session, &inbox).await?;

@@ -156,7 +156,8 @@ pub fn open(origin: &Origin, context: &Context) -> Result<Box<dyn Source>, Endpo
             let room = Arc::clone(&context.room);
             let (timeouts, backoff) = (context.timeouts, context.backoff);
             let source = imap::ImapSource::new(endpoint.clone(), timeouts, backoff, room);
-            Ok(Box::new(source.limited(Arc::clone(&context.gate))))
+            let source = source.limited(Arc::clone(&context.gate));
+            Ok(Box::new(source.telling(context.teller.clone())))
         }
         Origin::Files(files) => {
             let archive = pst::archive(files).or_else(|| file::archive(files));

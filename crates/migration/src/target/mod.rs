@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::EndpointError;
 use crate::matcher::Held;
 use crate::model::{FlagSet, FolderPath, Role, Uid};
+use crate::patience::Temporary;
 use crate::source::Item;
 
 pub use imap::Rung;
@@ -73,6 +74,13 @@ pub struct Refusal {
     pub said: String,
     /// The server did not understand the line: what it made of the bytes behind it nobody knows.
     pub misunderstood: bool,
+}
+
+impl Refusal {
+    /// Whether it will pass.
+    pub fn is_temporary(&self) -> bool {
+        Temporary::heard(&self.said).is_some()
+    }
 }
 
 /// A change of flags on one message.
@@ -156,6 +164,11 @@ pub trait Target: Send {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Waits as a refusal asks for that will pass; fails when that was enough.
+    fn wait<'a>(&'a mut self, _refusal: &'a Refusal) -> BoxFuture<'a, Result<(), EndpointError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Waits for the answer to the oldest batch.
     fn acknowledge(&mut self) -> BoxFuture<'_, Result<Ack, EndpointError>>;
 
@@ -207,11 +220,11 @@ pub fn open(
     context: &Context,
 ) -> Result<Box<dyn Target>, EndpointError> {
     match destination {
-        Destination::Imap(endpoint) => Ok(Box::new(imap::ImapTarget::new(
-            endpoint.clone(),
-            context.timeouts,
-            context.backoff,
-        ))),
+        Destination::Imap(endpoint) => {
+            let (timeouts, backoff) = (context.timeouts, context.backoff);
+            let target = imap::ImapTarget::new(endpoint.clone(), timeouts, backoff);
+            Ok(Box::new(target.telling(context.teller.clone())))
+        }
         Destination::Files(files) => Ok(match files.kind {
             FileTargetKind::Maildir => maildir::open(&files.path),
             FileTargetKind::Export => export::open(&files.path),

@@ -18,7 +18,7 @@ const SLOW: (&str, &str) = (
 );
 
 /// By the engine's stable identifiers.
-const FAILURES: [(&str, Words); 12] = [
+const FAILURES: [(&str, Words); 14] = [
     (
         "source_login_refused",
         Words {
@@ -86,6 +86,26 @@ const FAILURES: [(&str, Words); 12] = [
         },
     ),
     (
+        "source_busy",
+        Words {
+            why: (
+                "l'ancien serveur demande de patienter : bridé, surchargé ou trop de connexions",
+                "the old server asks for patience: throttled, overloaded or too many connections",
+            ),
+            remedy: LATER,
+        },
+    ),
+    (
+        "target_busy",
+        Words {
+            why: (
+                "le nouveau serveur demande de patienter : bridé, surchargé ou trop de connexions",
+                "the new server asks for patience: throttled, overloaded or too many connections",
+            ),
+            remedy: LATER,
+        },
+    ),
+    (
         "source_unreadable",
         Words {
             why: (
@@ -141,6 +161,12 @@ const FAILURES: [(&str, Words); 12] = [
     ),
 ];
 
+const LATER: (&str, &str) = (
+    "relancez plus tard, au besoin avec moins de boîtes à la fois (--jobs) : la copie reprend où elle \
+     en est",
+    "run again later, with fewer mailboxes at once (--jobs) if need be: it goes on where it stopped",
+);
+
 const STATE: Words = Words {
     why: (
         "le dossier d'état ne peut être lu ou écrit",
@@ -180,6 +206,7 @@ mod tests {
         let (why, remedy) = failure("source_too_slow");
         assert!(why.fr.contains("trop lentement") && remedy.en.contains("--min-rate"));
         assert_eq!(failure("spill_failed").0, failure("journal_unusable").0);
+        assert!(failure("source_busy").1.fr.contains("--jobs"));
         assert_eq!(failure("internal").0.en, "unexpected failure");
     }
 }

@@ -1,5 +1,6 @@
 //! An IMAP source: everything is read with EXAMINE and BODY.PEEK.
 
+mod memory;
 mod read;
 mod scan;
 mod survey;
@@ -12,6 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use self::memory::Memory;
 use super::{Delivery, FolderWork, Known, Source, SourceFolder};
 use crate::account::Endpoint;
 use crate::backoff::Backoff;
@@ -19,26 +21,35 @@ use crate::error::EndpointError;
 use crate::imap::{Compressing, Credentials, ImapError, Session, Timeouts, Wire, connect};
 use crate::limits::{Gate, Limits};
 use crate::model::FolderPath;
+use crate::patience::{Patience, Side, Teller};
 use crate::payload::Room;
 
-/// Connects and logs in, with bounded retries.
+/// Connects and logs in, with bounded retries; a server that asks for patience is waited for.
 pub(crate) async fn open(
     endpoint: &Endpoint,
     timeouts: Timeouts,
-    backoff: Backoff,
+    patience: &mut Patience,
     gate: &Arc<Gate>,
 ) -> Result<Session, ImapError> {
+    let backoff = patience.backoff();
     let mut attempt = 0;
     loop {
-        match open_once(endpoint, timeouts, gate).await {
+        let error = match open_once(endpoint, timeouts, gate).await {
             Ok(session) => return Ok(session),
-            Err(error) if error.is_transient() && attempt + 1 < backoff.tries => {
-                tracing::warn!(endpoint = endpoint.url, attempt, %error, "connection_retry");
-                tokio::time::sleep(backoff.pause(attempt)).await;
-                attempt += 1;
+            Err(error) => error,
+        };
+        if let Some(temporary) = error.temporary() {
+            if !patience.bear(temporary).await {
+                return Err(error.out_of_patience());
             }
-            Err(error) => return Err(error),
+            continue;
         }
+        if !error.is_transient() || attempt + 1 >= backoff.tries {
+            return Err(error);
+        }
+        tracing::warn!(endpoint = endpoint.url, attempt, %error, "connection_retry");
+        tokio::time::sleep(backoff.pause(attempt)).await;
+        attempt += 1;
     }
 }
 
@@ -82,6 +93,7 @@ pub struct ImapSource {
     backoff: Backoff,
     room: Arc<Room>,
     gate: Arc<Gate>,
+    patience: Patience,
     session: Option<Session>,
     left_alone: Vec<FolderPath>,
 }
@@ -95,6 +107,7 @@ impl ImapSource {
             backoff,
             room,
             gate: Gate::new(Limits::default()),
+            patience: Patience::new(backoff, Side::Source, Teller::default()),
             session: None,
             left_alone: Vec::new(),
         }
@@ -107,10 +120,17 @@ impl ImapSource {
         self
     }
 
+    /// Tells when the server is waited for.
+    #[must_use]
+    pub fn telling(mut self, teller: Teller) -> Self {
+        self.patience = Patience::new(self.backoff, Side::Source, teller);
+        self
+    }
+
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
         if self.session.is_none() {
-            self.session =
-                Some(open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?);
+            let (endpoint, patience) = (&self.endpoint, &mut self.patience);
+            self.session = Some(open(endpoint, self.timeouts, patience, &self.gate).await?);
         }
         // The branch above has just filled it.
         self.session.as_mut().ok_or_else(|| ImapError::Closed {
@@ -126,22 +146,39 @@ impl Source for ImapSource {
         known: &'a dyn Known,
     ) -> BoxFuture<'a, Result<Vec<SourceFolder>, EndpointError>> {
         async move {
+            let mut memory = Memory::default();
             let mut attempt = 0;
             loop {
                 let session = self.session().await?;
-                match survey::survey(session, known).await {
+                let known_before = memory.size();
+                let error = match survey::survey(session, known, &mut memory).await {
                     Ok(found) => {
                         self.left_alone = found.left_alone;
+                        self.patience.restore();
                         return Ok(found.folders);
                     }
-                    Err(error) if error.is_transient() && attempt + 1 < self.backoff.tries => {
-                        tracing::warn!(attempt, %error, "survey_retry");
-                        self.session = None;
-                        tokio::time::sleep(self.backoff.pause(attempt)).await;
-                        attempt += 1;
+                    Err(error) => error,
+                };
+                if let Some(temporary) = error.temporary() {
+                    self.session
+                        .take_if(|_| matches!(error, ImapError::Closed { .. }));
+                    if !self.patience.bear(temporary).await {
+                        return Err(error.out_of_patience().into());
                     }
-                    Err(error) => return Err(error.into()),
+                    continue;
                 }
+                // What it refused is not asked again at once: each break teaches something.
+                attempt = if memory.size() > known_before {
+                    0
+                } else {
+                    attempt + 1
+                };
+                if !error.is_transient() || attempt >= self.backoff.tries {
+                    return Err(error.into());
+                }
+                tracing::warn!(attempt, %error, "survey_retry");
+                self.session = None;
+                tokio::time::sleep(self.backoff.pause(attempt)).await;
             }
         }
         .boxed()

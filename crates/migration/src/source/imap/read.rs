@@ -1,13 +1,16 @@
 //! Reads messages: several commands in flight, a failing one halved until the message at fault
 //! stands alone.
 
+mod calm;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
+use self::calm::Calm;
 use super::ImapSource;
 use crate::imap::{
-    Code, Command, ImapError, MailboxName, Response, Session, Status, UidSet, Untagged,
+    Code, Command, Completion, ImapError, MailboxName, Response, Session, Status, UidSet, Untagged,
 };
 use crate::model::Uid;
 use crate::payload::BodySink;
@@ -19,7 +22,6 @@ const WINDOW: usize = 3;
 const CHUNK: usize = 128;
 /// Failures of one message alone before it is set aside.
 const STRIKES: u32 = 2;
-
 /// A FETCH to send.
 #[derive(Clone, Debug)]
 struct Job {
@@ -62,6 +64,7 @@ struct Reader<'a> {
     /// Set once a delivery found nobody listening.
     deaf: bool,
     progress: bool,
+    calm: Calm,
 }
 
 /// What to fetch, `first` first: a folder that is open need not be opened again.
@@ -101,14 +104,25 @@ pub(super) async fn read(
         selected,
         deaf: false,
         progress: false,
+        calm: Calm::default(),
     };
     let (mut failures, mut slow) = (0, 0);
     while !(reader.deaf || reader.queue.is_empty() && reader.sent.is_empty()) {
+        if reader.sent.is_empty() && reader.calm.hold.is_some() {
+            reader.wait().await?;
+            continue;
+        }
         let Err(error) = reader.turn().await else {
             continue;
         };
         if !error.is_transient() {
             return Err(error);
+        }
+        if let Some(temporary) = error.temporary() {
+            reader.source.session = None;
+            reader.requeue();
+            reader.calm.hold = Some((temporary, error.to_string()));
+            continue;
         }
         failures = if std::mem::take(&mut reader.progress) {
             0
@@ -131,7 +145,9 @@ pub(super) async fn read(
 impl Reader<'_> {
     /// Sends what the window allows, then handles one response.
     async fn turn(&mut self) -> Result<(), ImapError> {
-        self.fill_window().await?;
+        if self.calm.hold.is_none() {
+            self.fill_window().await?;
+        }
         let sink = BodySink::Keep(std::sync::Arc::clone(&self.source.room));
         let response = self.source.session().await?.next(&sink).await?;
         match response {
@@ -142,7 +158,10 @@ impl Reader<'_> {
                 self.check_validity(&code).await;
             }
             Response::Tagged {
-                tag, status, text, ..
+                tag,
+                status,
+                code,
+                text,
             } => {
                 let Some(sent) = self.sent.pop_front() else {
                     return Err(self.unexpected(&tag));
@@ -152,7 +171,15 @@ impl Reader<'_> {
                     self.sent.push_front(sent);
                     return Err(error);
                 }
-                self.ended(sent, status, &text).await;
+                let done = Completion {
+                    tag,
+                    status,
+                    code,
+                    text,
+                };
+                if let Some(sent) = self.excuse(sent, &done) {
+                    self.ended(sent, status, &done.text).await;
+                }
             }
             Response::Continue | Response::Untagged(_) => {}
         }
@@ -169,7 +196,8 @@ impl Reader<'_> {
     async fn fill_window(&mut self) -> Result<(), ImapError> {
         let mut commands = Vec::new();
         let mut planned = Vec::new();
-        while self.sent.len() + commands.len() < WINDOW {
+        let window = if self.calm.probing { 1 } else { WINDOW };
+        while self.sent.len() + commands.len() < window {
             let Some(job) = self.queue.front() else { break };
             if self.selected != Some(job.folder) {
                 let name = MailboxName::parse(&self.work[job.folder].name)?;
@@ -262,6 +290,11 @@ impl Reader<'_> {
         };
         pending.remove(&uid);
         self.progress = true;
+        self.calm.delivered = true;
+        self.calm.refusals = 0;
+        if std::mem::take(&mut self.calm.probing) {
+            self.source.patience.restore();
+        }
         let (flags, date) = (item.flags.unwrap_or_default(), item.date);
         let item = Item {
             uid,

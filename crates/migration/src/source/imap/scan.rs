@@ -1,10 +1,12 @@
 //! Lists the messages of folders, several folders in flight.
 
-use super::survey::pipeline;
+use super::memory::Memory;
+use super::survey::pipeline_into;
 use crate::imap::{
-    Command, Completion, Examined, ImapError, MailboxName, Session, Status, UidSet, Untagged,
+    Command, Completion, Examined, ImapError, MailboxName, Session, Status, UidSet, Untagged, said,
 };
 use crate::model::Uid;
+use crate::patience::Temporary;
 use crate::source::{Entries, Entry, SourceFolder};
 
 /// Which messages are asked for.
@@ -97,7 +99,7 @@ impl Told {
 pub(super) async fn messages(
     session: &mut Session,
     scans: &[Scan],
-    qresync: bool,
+    (qresync, memory): (bool, &mut Memory),
     folders: &mut [SourceFolder],
 ) -> Result<(), ImapError> {
     let Some(last) = scans.last() else {
@@ -119,10 +121,27 @@ pub(super) async fn messages(
         commands.push(scan.wanted.fetch(vanished));
     }
     let mut told: Vec<Told> = scans.iter().map(|_| Told::default()).collect();
-    let ended = pipeline(session, &commands, |command, untagged| {
+    let mut ended = Vec::with_capacity(commands.len());
+    let outcome = pipeline_into(session, &commands, &mut ended, |command, untagged| {
         told[command / 2].hear(untagged);
     })
-    .await?;
+    .await;
+    // A folder that opened and broke the connection then is none that has ended.
+    let opened: Vec<Completion> = ended
+        .chunks(2)
+        .filter(|ends| ends.len() == 2 || ends[0].status != Status::Ok)
+        .map(|ends| ends[0].clone())
+        .collect();
+    let about = scans.iter().map(|scan| folders[scan.folder].name.as_str());
+    let broken = outcome.as_ref().err().map(ToString::to_string);
+    let tired = memory.learn(about, &opened, broken.as_deref());
+    outcome?;
+    let tired_fetch = ended
+        .iter()
+        .find(|end| Temporary::heard(&said(end)).is_some() && end.status != Status::Ok);
+    if let Some(tired) = tired.as_ref().or(tired_fetch) {
+        return Err(session.refused("EXAMINE", tired));
+    }
     let examined = ended.chunks(2).last().and_then(|ends| ends.first());
     if examined.is_some_and(|end| end.status == Status::Ok) {
         let name = folders[last.folder].name.clone();

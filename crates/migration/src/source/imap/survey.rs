@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use super::memory::Memory;
 use super::scan::{self, Scan, Wanted};
 use crate::imap::{
-    Command, ImapError, ListItem, MailboxName, Namespaces, Response, Session, Status, StatusItem,
-    Untagged,
+    Command, Completion, ImapError, ListItem, MailboxName, Namespaces, Response, Session, Status,
+    StatusItem, Untagged,
 };
 use crate::journal::Watermark;
 use crate::mapping::NameStyle;
@@ -34,9 +35,20 @@ pub(crate) struct Listing {
 pub(crate) async fn pipeline(
     session: &mut Session,
     commands: &[Command],
-    mut on: impl FnMut(usize, Untagged),
-) -> Result<Vec<crate::imap::Completion>, ImapError> {
+    on: impl FnMut(usize, Untagged),
+) -> Result<Vec<Completion>, ImapError> {
     let mut ended = Vec::with_capacity(commands.len());
+    pipeline_into(session, commands, &mut ended, on).await?;
+    Ok(ended)
+}
+
+/// The same; what has ended before a failure is in `ended`.
+pub(crate) async fn pipeline_into(
+    session: &mut Session,
+    commands: &[Command],
+    ended: &mut Vec<Completion>,
+    mut on: impl FnMut(usize, Untagged),
+) -> Result<(), ImapError> {
     let mut sent = 0;
     let mut tags: VecDeque<String> = VecDeque::new();
     while ended.len() < commands.len() {
@@ -57,7 +69,7 @@ pub(crate) async fn pipeline(
                 if tags.pop_front().as_deref() != Some(&tag) {
                     return Err(session.protocol(format!("{tag} ended out of turn")));
                 }
-                ended.push(crate::imap::Completion {
+                ended.push(Completion {
                     tag,
                     status,
                     code,
@@ -66,7 +78,7 @@ pub(crate) async fn pipeline(
             }
         }
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Adds the STATUS items that this server knows.
@@ -114,6 +126,11 @@ fn is(item: &ListItem, attribute: &str) -> bool {
 
 /// Lists folders with their state.
 pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
+    list_anew(session, &mut Memory::default()).await
+}
+
+/// The same, without asking again what was refused.
+async fn list_anew(session: &mut Session, memory: &mut Memory) -> Result<Listing, ImapError> {
     let (commands, with_status) = list_commands(session);
     let mut folders = Vec::new();
     let mut subscribed = HashSet::new();
@@ -160,7 +177,8 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
         .into_iter()
         .partition(|folder| MailboxName::parse(&folder.name).is_ok());
     if !with_status {
-        ask_states(session, &folders, &mut states).await?;
+        ask_states(session, &folders, memory).await?;
+        states = std::mem::take(&mut memory.states);
     }
     Ok(Listing {
         style,
@@ -172,31 +190,42 @@ pub(crate) async fn list(session: &mut Session) -> Result<Listing, ImapError> {
     })
 }
 
-/// Asks each folder's state.
+/// Asks each folder's state, those last at which a connection broke.
 async fn ask_states(
     session: &mut Session,
     folders: &[ListItem],
-    states: &mut HashMap<String, StatusItem>,
+    memory: &mut Memory,
 ) -> Result<(), ImapError> {
     let names: HashSet<&str> = folders.iter().map(|folder| folder.name.as_str()).collect();
-    let mut commands = Vec::with_capacity(folders.len());
-    for folder in folders {
+    let mut asked: Vec<&ListItem> = folders
+        .iter()
+        .filter(|folder| memory.is_to_be_asked(&folder.name))
+        .filter(|folder| !memory.states.contains_key(&folder.name))
+        .collect();
+    memory.suspects_last(&mut asked);
+    let mut commands = Vec::with_capacity(asked.len());
+    for folder in &asked {
         let ask = Command::new("STATUS").mailbox(&MailboxName::parse(&folder.name)?);
         commands.push(status_items(ask, session));
     }
-    pipeline(session, &commands, |index, untagged| {
+    let (mut ended, states) = (Vec::new(), &mut memory.states);
+    let outcome = pipeline_into(session, &commands, &mut ended, |index, untagged| {
         if let Untagged::MailboxStatus(state) = untagged {
             // A server may write the name in another way than LIST did.
             let name = if names.contains(state.name.as_str()) {
                 state.name.clone()
             } else {
-                folders[index].name.clone()
+                asked[index].name.clone()
             };
             states.insert(name, state);
         }
     })
-    .await?;
-    Ok(())
+    .await;
+    let broken = outcome.as_ref().err().map(ToString::to_string);
+    let about = asked.iter().map(|folder| folder.name.as_str());
+    let tired = memory.learn(about, &ended, broken.as_deref());
+    outcome?;
+    tired.map_or(Ok(()), |tired| Err(session.refused("STATUS", &tired)))
 }
 
 /// What a survey found.
@@ -206,22 +235,29 @@ pub(super) struct Survey {
 }
 
 /// Lists folders, then the messages of those that the journal does not cover.
-pub(super) async fn survey(session: &mut Session, known: &dyn Known) -> Result<Survey, ImapError> {
-    let listing = list(session).await?;
+pub(super) async fn survey(
+    session: &mut Session,
+    known: &dyn Known,
+    memory: &mut Memory,
+) -> Result<Survey, ImapError> {
+    let listing = list_anew(session, memory).await?;
     let has = |name| session.capabilities().has(name);
     let qresync = has("QRESYNC");
     let condstore = has("CONDSTORE") || qresync;
     let mut folders = Vec::new();
     let mut scans = Vec::new();
     for item in &listing.folders {
-        let (folder, needed) = plan_scan(item, &listing, known, condstore);
+        let (mut folder, needed) = plan_scan(item, &listing, known, condstore);
+        let refusal = memory.refusal(&item.name).map(str::to_owned);
+        let needed = needed.filter(|_| refusal.is_none());
+        folder.unreadable = refusal.or(folder.unreadable);
         scans.extend(needed.map(|wanted| Scan {
             folder: folders.len(),
             wanted,
         }));
         folders.push(folder);
     }
-    scan::messages(session, &scans, qresync, &mut folders).await?;
+    scan::messages(session, &scans, (qresync, memory), &mut folders).await?;
     folders.extend(listing.unusable.iter().map(|item| SourceFolder {
         path: listing.style.read(&item.name),
         unreadable: Some("its name holds a line break or NUL".to_owned()),

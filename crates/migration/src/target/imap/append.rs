@@ -84,6 +84,7 @@ impl ImapTarget {
     /// What an APPEND's end says and teaches.
     pub(super) fn heed(&mut self, flight: &Flight, done: &Completion) -> Ack {
         if done.status == Status::Ok {
+            self.patience.restore();
             for (flags, dated) in &flight.news {
                 self.learnt.took(&flight.folder, flags, *dated);
             }

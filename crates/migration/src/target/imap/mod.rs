@@ -16,7 +16,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{Ack, FlagChange, Listed, Target, TargetFolder, WantedFolder};
+use super::{Ack, FlagChange, Listed, Refusal, Target, TargetFolder, WantedFolder};
 use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
@@ -27,6 +27,7 @@ use crate::imap::{
 use crate::limits::{Gate, Limits};
 use crate::matcher::Held;
 use crate::model::Uid;
+use crate::patience::{Patience, Side, Teller, Temporary};
 use crate::payload::BodySink;
 use crate::source::Item;
 use crate::source::imap::{greet, open};
@@ -37,20 +38,36 @@ const MULTIAPPEND: usize = 128;
 /// Messages in flight when each is its own APPEND.
 const SINGLE_WINDOW: usize = 64;
 
-/// Repeats what may be repeated, on a new connection, a bounded number of times.
+/// Repeats what may be repeated, on a new connection, a bounded number of times; a server that asks
+/// for patience is waited for.
 macro_rules! retrying {
     ($target:ident, $operation:expr) => {{
         let mut attempt = 0;
         loop {
-            match $operation {
-                Err(error) if error.is_transient() && attempt + 1 < $target.backoff.tries => {
-                    tracing::warn!(%error, attempt, "target_retry");
-                    $target.session = None;
-                    tokio::time::sleep($target.backoff.pause(attempt)).await;
-                    attempt += 1;
+            let ended: Result<_, ImapError> = $operation;
+            let error = match ended {
+                Ok(done) => {
+                    $target.patience.restore();
+                    break Ok(done);
                 }
-                ended => break ended.map_err(EndpointError::from),
+                Err(error) => error,
+            };
+            if let Some(temporary) = error.temporary() {
+                if !$target.patience.bear(temporary).await {
+                    break Err(EndpointError::from(error.out_of_patience()));
+                }
+                if matches!(error, ImapError::Closed { .. }) {
+                    $target.session = None;
+                }
+                continue;
             }
+            if !error.is_transient() || attempt + 1 >= $target.backoff.tries {
+                break Err(EndpointError::from(error));
+            }
+            tracing::warn!(%error, attempt, "target_retry");
+            $target.session = None;
+            tokio::time::sleep($target.backoff.pause(attempt)).await;
+            attempt += 1;
         }
     }};
 }
@@ -66,6 +83,7 @@ pub struct ImapTarget {
     gate: Arc<Gate>,
     /// Opens what is not the network.
     dial: Option<Dial>,
+    patience: Patience,
     session: Option<Session>,
     /// Connections opened so far.
     connections: u64,
@@ -97,6 +115,7 @@ impl ImapTarget {
             backoff,
             gate: Gate::new(Limits::default()),
             dial: None,
+            patience: Patience::new(backoff, Side::Target, Teller::default()),
             session: None,
             connections: 0,
             door: false,
@@ -104,6 +123,13 @@ impl ImapTarget {
             reserved: HashSet::new(),
             learnt: Learnt::default(),
         }
+    }
+
+    /// Tells when the server is waited for.
+    #[must_use]
+    pub fn telling(mut self, teller: Teller) -> Self {
+        self.patience = Patience::new(self.backoff, Side::Target, teller);
+        self
     }
 
     /// Reaches its server over streams that `dial` opens, such as those of a server in memory.
@@ -117,7 +143,10 @@ impl ImapTarget {
         if self.session.is_none() {
             self.in_flight.clear();
             let session = match &self.dial {
-                None => open(&self.endpoint, self.timeouts, self.backoff, &self.gate).await?,
+                None => {
+                    let (endpoint, patience) = (&self.endpoint, &mut self.patience);
+                    open(endpoint, self.timeouts, patience, &self.gate).await?
+                }
                 Some(dial) => {
                     let address = self.endpoint.url.clone();
                     greet(&self.endpoint, Wire::new(dial(), address, self.timeouts)).await?
@@ -341,6 +370,21 @@ impl Target for ImapTarget {
             let sent = self.learnt.flags(name, &item.flags, rung);
             let flags = (&item.flags, &sent);
             retrying!(self, self.set_left_out(name, uid, flags).await)
+        }
+        .boxed()
+    }
+
+    fn wait<'a>(&'a mut self, refusal: &'a Refusal) -> BoxFuture<'a, Result<(), EndpointError>> {
+        async move {
+            let temporary = Temporary::heard(&refusal.said);
+            let Some(temporary) = temporary else {
+                return Ok(());
+            };
+            if self.patience.bear(temporary).await {
+                return Ok(());
+            }
+            let (address, said) = (self.endpoint.url.clone(), refusal.said.clone());
+            Err(ImapError::Busy { address, said }.into())
         }
         .boxed()
     }
