@@ -82,3 +82,31 @@ system:serviceaccount:{{ .Release.Namespace }}:melouvert-operator
 namespaceSelector: {matchExpressions: [{key: melouvert.fr/siren, operator: Exists}]}
 podSelector: {matchLabels: {app.kubernetes.io/component: {{ . }}}}
 {{- end }}
+
+{{/*
+A StatefulSet that stands: {name, root}. What of it never changes is rendered as it is, so that values
+that would change it (a StorageClass, a size, the order of its pods) do not make an upgrade fail.
+*/}}
+{{- define "melouvert.podManagement" -}}
+{{- $set := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
+{{- if $set }}{{ $set.spec.podManagementPolicy }}{{ else }}Parallel{{ end -}}
+{{- end }}
+
+{{/* The claim of a StatefulSet: {name, claim, size, root}. */}}
+{{- define "melouvert.claim" -}}
+{{- $set := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
+{{- $class := .root.Values.region.storageClass -}}
+{{- $size := .size -}}
+{{- if $set -}}
+{{- $spec := (first $set.spec.volumeClaimTemplates).spec -}}
+{{- $class = $spec.storageClassName -}}
+{{- $size = $spec.resources.requests.storage -}}
+{{- end -}}
+- metadata: {name: {{ .claim }}}
+  spec:
+    accessModes: [ReadWriteOnce]
+    {{- with $class }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources: {requests: {storage: {{ $size }}}}
+{{- end }}
