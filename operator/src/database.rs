@@ -189,7 +189,7 @@ impl Connector {
         &self,
         secrets: &Api<Secret>,
     ) -> Result<Option<String>, DatabaseError> {
-        let region = bootstrap::first_region(&self.client)
+        let region = bootstrap::served_region(&self.client, self.settings.region.as_deref())
             .await
             .map_err(|source| DatabaseError::Region(Box::new(source)))?;
         if let Some(ca) = region.and_then(|region| region.database.ca) {

@@ -45,6 +45,9 @@ pub struct Settings {
         default_value = "melouvert-postgresql"
     )]
     pub database_secret: String,
+    /// Region that the installation serves; the first by name when absent
+    #[arg(long, env = "MELOUVERT_REGION")]
+    pub region: Option<String>,
     /// Where outgoing mail goes, `host` or `host::port`; the recipients' MX when absent
     #[arg(long, env = "MELOUVERT_SMARTHOST")]
     pub smarthost: Option<String>,

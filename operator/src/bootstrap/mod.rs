@@ -3,17 +3,20 @@
 //! Keys and passwords are created when absent and never replaced, leaves are renewed when due,
 //! settings are applied on difference. Run at start and then daily by [`keep`].
 
+mod configuration;
 mod random;
 mod store;
 pub mod tls;
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::ObjectReference};
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
+    runtime::{PredicateConfig, WatchStreamExt, predicates, watcher},
 };
 use melouvert_api::{Region, RegionSpec, labels};
 use melouvert_pki::{Authority, PkiError};
@@ -133,7 +136,7 @@ impl Bootstrap {
             api,
             database_password,
         };
-        self.apply(&settings, &material).await?;
+        self.apply(&settings, &material, now).await?;
         for workload in restarts {
             self.restart(workload, now).await?;
         }
@@ -161,7 +164,7 @@ impl Bootstrap {
     }
 
     async fn region(&self) -> Result<RegionSpec, BootstrapError> {
-        first_region(&self.client)
+        served_region(&self.client, self.settings.region.as_deref())
             .await
             .map_err(api("list", "regions"))?
             .ok_or(BootstrapError::NoRegion)
@@ -182,6 +185,7 @@ impl Bootstrap {
         &self,
         settings: &PlatformSettings,
         material: &PlatformMaterial,
+        now: Timestamp,
     ) -> Result<(), BootstrapError> {
         let created_once = [platform::REGION_CA_SECRET, platform::DATABASE_SECRET];
         let objects: Vec<_> = render_platform(settings, material)
@@ -190,8 +194,8 @@ impl Bootstrap {
                 object.resource.kind != "Secret" || !created_once.contains(&object.name.as_str())
             })
             .collect();
-        self.applier.wave(&objects, &self.own).await?;
-        Ok(())
+        let outcomes = self.applier.wave(&objects, &self.own).await?;
+        self.follow(&objects, &outcomes, now).await
     }
 
     /// Rolls a workload so that it reads its new certificate.
@@ -216,12 +220,20 @@ impl Bootstrap {
     }
 }
 
-/// The region that an operator serves: the first by name.
-pub async fn first_region(client: &Client) -> Result<Option<RegionSpec>, kube::Error> {
+/// The region that an operator serves: the one that its installation names, else the first by name,
+/// so that a region made beside it takes nothing over.
+pub async fn served_region(
+    client: &Client,
+    named: Option<&str>,
+) -> Result<Option<RegionSpec>, kube::Error> {
     let regions: Api<Region> = Api::all(client.clone());
     let found = regions.list(&ListParams::default()).await?;
-    let first = found.items.into_iter().min_by_key(ResourceExt::name_any);
-    Ok(first.map(|region| region.spec))
+    let rank = |region: &Region| (Some(region.name_any().as_str()) != named, region.name_any());
+    Ok(found
+        .items
+        .into_iter()
+        .min_by_key(rank)
+        .map(|region| region.spec))
 }
 
 /// Port to which mail servers speak.
@@ -248,11 +260,20 @@ fn api(verb: &'static str, object: &str) -> impl FnOnce(kube::Error) -> Bootstra
     }
 }
 
-/// Looks daily at what is due, until `stop`. A failure is reported and tried again.
+/// Looks at what is due daily and whenever the region changes, until `stop`. A failure is reported
+/// and tried again.
 pub async fn keep(bootstrap: Bootstrap, events: Events, stop: CancellationToken) {
+    let regions: Api<Region> = Api::all(bootstrap.client.clone());
+    let changes = watcher(regions, watcher::Config::default())
+        .default_backoff()
+        .touched_objects()
+        .predicate_filter(predicates::generation, PredicateConfig::default());
+    let mut changes = std::pin::pin!(changes);
     loop {
         tokio::select! {
             () = tokio::time::sleep(DAY) => {}
+            // A failed watch is tried again by itself, with growing waits.
+            Some(change) = changes.next() => if change.is_err() { continue },
             () = stop.cancelled() => return,
         }
         tokio::select! {
