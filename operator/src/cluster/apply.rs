@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Client, ResourceExt,
@@ -21,7 +21,10 @@ use melouvert_tenant_template::Object;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::covers::{covers, repair};
+use super::{
+    covers::{covers, repair},
+    refused::{ApplyError, lacks_right},
+};
 use crate::{events::Events, metrics::Metrics};
 
 /// Objects of one wave written at once.
@@ -30,32 +33,6 @@ const WIDTH: usize = 8;
 const RBAC_LAG: Duration = Duration::from_secs(10);
 /// Between two tries while that cache catches up.
 const RBAC_POLL: Duration = Duration::from_millis(200);
-
-/// Why an object could not be applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The API server refused.
-    #[error("failed to {verb} {kind} {name}")]
-    Refused {
-        /// `read` or `apply`.
-        verb: &'static str,
-        /// The kind.
-        kind: String,
-        /// The name.
-        name: String,
-        /// Why.
-        #[source]
-        source: Box<kube::Error>,
-    },
-    /// The object is on its way out; it is made again once gone.
-    #[error("failed to apply {kind} {name}: it is being deleted")]
-    Leaving {
-        /// The kind.
-        kind: String,
-        /// The name.
-        name: String,
-    },
-}
 
 /// What an apply did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,17 +70,27 @@ impl Applier {
         }
     }
 
-    /// Applies objects that do not depend on each other, and says what was done to each.
+    /// Applies objects that do not depend on each other, and says what was done to each. One that is
+    /// refused does not keep the others from being applied.
     pub async fn wave(
         &self,
         objects: &[Object],
         about: &ObjectReference,
     ) -> Result<Vec<Outcome>, ApplyError> {
+        self.each(objects, about).await.into_iter().collect()
+    }
+
+    /// The same, object by object.
+    pub async fn each(
+        &self,
+        objects: &[Object],
+        about: &ObjectReference,
+    ) -> Vec<Result<Outcome, ApplyError>> {
         let tasks: Vec<_> = objects
             .iter()
             .map(|object| self.object(object, about))
             .collect();
-        stream::iter(tasks).buffered(WIDTH).try_collect().await
+        stream::iter(tasks).buffered(WIDTH).collect().await
     }
 
     /// Applies one object.
@@ -112,9 +99,10 @@ impl Applier {
         object: &Object,
         about: &ObjectReference,
     ) -> Result<Outcome, ApplyError> {
-        let target = Target::of(&self.client, object);
+        let mut target = Target::of(&self.client, object);
         let rendered = &object.value;
         let live = target.read().await?;
+        target.stands = live.is_some();
         let hash = object.hash.clone();
         let key = live.as_ref().map(|live| target.key(live));
         if let (Some(live), Some(key)) = (&live, &key) {
@@ -220,6 +208,7 @@ struct Target {
     kind: String,
     namespace: String,
     name: String,
+    stands: bool,
 }
 
 impl Target {
@@ -233,6 +222,7 @@ impl Target {
             kind: object.resource.kind.clone(),
             namespace: object.namespace.clone().unwrap_or_default(),
             name: object.name.clone(),
+            stands: false,
         }
     }
 
@@ -271,7 +261,7 @@ impl Target {
         let deadline = Instant::now() + RBAC_LAG;
         loop {
             match ask().await {
-                Err(error) if is_forbidden(&error) && Instant::now() < deadline => {
+                Err(error) if lacks_right(&error) && Instant::now() < deadline => {
                     tokio::time::sleep(RBAC_POLL).await;
                 }
                 Err(error) => {
@@ -279,6 +269,7 @@ impl Target {
                         verb,
                         kind: self.kind.clone(),
                         name: self.name.clone(),
+                        stands: self.stands,
                         source: Box::new(error),
                     });
                 }

@@ -2,6 +2,8 @@
 
 pub mod apply;
 pub mod covers;
+mod refused;
 pub mod secret;
 
-pub use apply::{Applier, ApplyError, Outcome};
+pub use apply::{Applier, Outcome};
+pub use refused::ApplyError;
