@@ -35,7 +35,9 @@ pub use platform::{
     PlatformMaterial, PlatformNames, PlatformSettings, Route, platform_names, render_platform,
     render_relay_maps,
 };
-pub use tenant::{KeyPairPem, Material, TenantQuota, TenantResources, ValidatedTenant};
+pub use tenant::{
+    KeyPairPem, Material, TenantQuota, TenantResources, TenantVolume, ValidatedTenant,
+};
 
 use meta::Place;
 
@@ -70,30 +72,9 @@ impl Rendered {
     }
 }
 
-/// The first two waves of [`render`], which need no key: the namespace, and the operator's right to
-/// read in it the keys that it made before.
-pub fn access(tenant: &ValidatedTenant) -> Vec<Wave> {
-    let space = Place {
-        namespace: Some(tenant.namespace.as_str()),
-        siren: Some(&tenant.siren),
-        component: "tenant",
-        owner: None,
-    };
-    let waves = [
-        ("namespace", namespace::render(tenant)),
-        ("rights", rights::binding(tenant, &space)),
-    ];
-    waves
-        .into_iter()
-        .map(|(name, object)| Wave {
-            name,
-            objects: vec![object],
-        })
-        .collect()
-}
-
-/// Renders a tenant: pure and infallible.
-pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
+/// The first three waves of [`render`], which need neither keys nor a database: the namespace, the
+/// operator's right to read in it the keys that it made before, and the border.
+pub fn frontier(tenant: &ValidatedTenant) -> [Wave; 3] {
     let place = |component| Place {
         namespace: Some(tenant.namespace.as_str()),
         siren: Some(&tenant.siren),
@@ -108,6 +89,23 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
         network::default_deny(&space),
         network::mail(tenant, &mail),
     ]);
+    [
+        ("namespace", vec![namespace::render(tenant)]),
+        ("rights", vec![rights::binding(tenant, &space)]),
+        ("border", border),
+    ]
+    .map(|(name, objects)| Wave { name, objects })
+}
+
+/// Renders a tenant: pure and infallible.
+pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
+    let place = |component| Place {
+        namespace: Some(tenant.namespace.as_str()),
+        siren: Some(&tenant.siren),
+        component,
+        owner: None,
+    };
+    let (space, mail) = (place("tenant"), place(component::MAIL));
     let mut content = mail::content(tenant, material, &mail);
     let content_hash = mail::content_hash(&content);
     content.insert(0, certificates::authority(material, &space));
@@ -118,13 +116,12 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     }
     workload.push(mail::statefulset(tenant, &mail, &content_hash));
     let waves = [
-        ("border", border),
         ("content", content),
         ("workload", workload),
         (QUOTA_WAVE, vec![quota::quota(tenant, &space)]),
     ];
     let waves = waves.map(|(name, objects)| Wave { name, objects });
     Rendered {
-        waves: access(tenant).into_iter().chain(waves).collect(),
+        waves: frontier(tenant).into_iter().chain(waves).collect(),
     }
 }

@@ -2,10 +2,12 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 
+use melouvert_api::labels;
+
 use crate::{Object, ValidatedTenant, meta::Place};
 
 /// The annotation with the UID of the Collectivity that a namespace was opened for.
-pub const COLLECTIVITY_UID: &str = "melouvert.fr/collectivity-uid";
+pub const COLLECTIVITY_UID: &str = labels::COLLECTIVITY_UID;
 /// The annotation with the official name.
 const LEGAL_NAME: &str = "melouvert.fr/legal-name";
 
@@ -17,13 +19,15 @@ pub(crate) fn render(tenant: &ValidatedTenant) -> Object {
         owner: None,
     };
     let mut metadata = place.meta(tenant.namespace.as_str());
-    let labels = metadata.labels.get_or_insert_default();
+    let marks = metadata.labels.get_or_insert_default();
     for mode in ["enforce", "audit", "warn"] {
         let key = format!("pod-security.kubernetes.io/{mode}");
-        labels.insert(key, "restricted".into());
+        marks.insert(key, "restricted".into());
     }
     let annotations = metadata.annotations.get_or_insert_default();
     annotations.insert(COLLECTIVITY_UID.into(), tenant.uid.clone());
+    annotations.insert(labels::INSTALLATION.into(), tenant.system_namespace.clone());
+    annotations.insert(labels::LAST_KNOWN.into(), tenant.last_known.clone());
     annotations.insert(LEGAL_NAME.into(), tenant.legal_name.clone());
     Object::of(&Namespace {
         metadata,

@@ -32,7 +32,7 @@ pub(crate) fn quota(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
         + migration::CPU_LIMIT_MILLIS * ACCOUNTS_AT_ONCE;
     let memory =
         tenant.resources.memory.bytes() * MAIL_PODS + migration::MEMORY_LIMIT * ACCOUNTS_AT_ONCE;
-    let storage = tenant.quota.storage.bytes() + migration::STATE_BYTES * MIGRATIONS_KEPT;
+    let storage = tenant.volume.size.bytes() + migration::STATE_BYTES * MIGRATIONS_KEPT;
     let ephemeral = EPHEMERAL + migration::DISK_LIMIT * ACCOUNTS_AT_ONCE;
     let bytes = |n: u64| (n / MEBI).to_string() + "Mi";
     let hard = quantities([

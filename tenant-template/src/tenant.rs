@@ -25,12 +25,16 @@ pub struct ValidatedTenant {
     pub lifecycle: Lifecycle,
     /// How much it may keep.
     pub quota: TenantQuota,
+    /// What is asked of the storage for it.
+    pub volume: TenantVolume,
     /// What its pods may take together.
     pub resources: TenantResources,
     /// The region that hosts it.
     pub region: RegionSpec,
     /// The namespace of the operator, relays and database.
     pub system_namespace: String,
+    /// The region and plan that it is rendered with, JSON: kept with the namespace.
+    pub last_known: String,
 }
 
 impl ValidatedTenant {
@@ -49,6 +53,15 @@ pub struct TenantQuota {
     pub storage: StorageSize,
     /// The default quota of one mailbox.
     pub mailbox: StorageSize,
+}
+
+/// The claim of the mail volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantVolume {
+    /// The size that is asked for.
+    pub size: StorageSize,
+    /// The StorageClass: of a claim that exists, its own, since it never changes.
+    pub class: Option<String>,
 }
 
 /// Limits of a tenant's mail pod.

@@ -73,6 +73,12 @@ pub struct CollectivitySpec {
     /// What is asked of the space.
     #[serde(default)]
     pub lifecycle: LifecycleSchema,
+    /// The UID of the namespace that this object takes over, after the object that opened it is gone
+    /// (a restore from a backup). Only a namespace of the same SIREN can be taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$')").message("adopts must be the UID of the namespace to take over (kubectl get namespace col-<siren> -o jsonpath={.metadata.uid})"))]
+    #[schemars(length(max = 36))]
+    pub adopts: Option<String>,
 }
 
 /// What replaces the plan's figures.
@@ -191,9 +197,25 @@ pub struct CollectivityStatus {
     /// The end of the space, when it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination: Option<Termination>,
+    /// The namespace of the operator that opened the space.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installation: Option<String>,
+    /// Which versions of its region and plan the space stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footing: Option<Footing>,
     /// The pod template for which a greeting and a delivery were last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_template: Option<String>,
+}
+
+/// Which versions of what it shares with other spaces a space was rendered with.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Footing {
+    /// The region: its name, `@`, a hash of its spec.
+    pub region: String,
+    /// The plan, likewise.
+    pub plan: String,
 }
 
 /// Where a tenant's servers answer inside the cluster, as `host:port`.

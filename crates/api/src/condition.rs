@@ -13,6 +13,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// The notice is over: the data may be erased. Read by the chart's admission policy.
 pub const ERASURE_DUE: &str = "ErasureDue";
+/// The operator of another installation would keep this space too, and leaves it alone.
+pub const CONTESTED: &str = "Contested";
 
 /// What a component says of one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,14 @@ pub const RENDERED_HASH: &str = "melouvert.fr/rendered-hash";
 /// The authenticated user whose request last changed a spec, stamped by the API server
 /// (MutatingAdmissionPolicy of the chart), never by the client.
 pub const CHANGED_BY: &str = "melouvert.fr/changed-by";
+/// On a tenant's namespace: the UID of the Collectivity that it was opened for.
+pub const COLLECTIVITY_UID: &str = "melouvert.fr/collectivity-uid";
+/// On a tenant's namespace: the namespace of the operator that opened it. Another installation's
+/// operator leaves it alone.
+pub const INSTALLATION: &str = "melouvert.fr/installation";
+/// On a tenant's namespace: the region and the plan that it was last rendered with, JSON. They stand
+/// in when the objects are gone, or while a change of them is tried on another space.
+pub const LAST_KNOWN: &str = "melouvert.fr/last-known";
 /// The finalizer that keeps a `Collectivity` until its data are erased.
 pub const FINALIZER: &str = "melouvert.fr/tenant";
 

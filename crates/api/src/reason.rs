@@ -39,6 +39,10 @@ reasons! {
     NamespaceTaken,
     /// The volume cannot shrink.
     StorageShrinks,
+    /// The storage does not make the volume larger.
+    StorageNotGrown,
+    /// Agents have addresses under a domain that the space has no more.
+    AgentsWithoutDomain,
     /// A deletion came before the end of the notice.
     DeletionTooEarly,
     /// The accounts' Secret is missing or wrong.
@@ -71,12 +75,28 @@ reasons! {
     ObjectLeaving,
     /// The mail pod is not ready.
     PodNotReady,
+    /// The cluster refuses the mail pod: a LimitRange, a quota, a policy.
+    PodForbidden,
+    /// No node takes the mail pod.
+    PodUnschedulable,
+    /// An image cannot be had.
+    ImageNotPulled,
+    /// A server of the mail pod ends again and again.
+    PodCrashes,
+    /// The mail pod waits for something that does not come: a volume, a Secret.
+    PodStuck,
+    /// The mail volume has no room left.
+    VolumeFull,
     /// The IMAP server was not heard.
     GreetingNotSeen,
     /// The test message was not accepted.
     DeliveryRefused,
     /// A proof could not be signed.
     ProofNotSigned,
+
+    // What is kept as it was for now.
+    /// A change of region or plan is tried on another space first.
+    RolloutWaits,
 
     // How a space stands.
     /// The servers answer and accept mail.

@@ -18,4 +18,4 @@ pub use identity::{CollectivityKind, InseeCode, Siren};
 pub use lifecycle::{Lifecycle, TerminationPhase};
 pub use mail_domain::MailDomain;
 pub use name::{NamespaceName, ResourceName};
-pub use quantity::StorageSize;
+pub use quantity::{StorageSize, StorageSizeError};

@@ -13,8 +13,8 @@ pub(crate) fn render(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
     Object::of(&claim(
         place,
         CLAIM,
-        tenant.quota.storage.to_string(),
-        tenant.region.storage_class.clone(),
+        tenant.volume.size.to_string(),
+        tenant.volume.class.clone(),
     ))
 }
 

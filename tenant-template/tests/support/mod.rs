@@ -10,7 +10,7 @@ use melouvert_api::{
 use melouvert_domain::{Lifecycle, MailDomain, NamespaceName, Siren};
 use melouvert_tenant_template::{
     KeyPairPem, Material, Object, Pass, PlatformMaterial, PlatformSettings, TenantQuota,
-    TenantResources, ValidatedMigration, ValidatedTenant,
+    TenantResources, TenantVolume, ValidatedMigration, ValidatedTenant,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -45,12 +45,17 @@ pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
             storage: "20Gi".parse().unwrap(),
             mailbox: "2Gi".parse().unwrap(),
         },
+        volume: TenantVolume {
+            size: "20Gi".parse().unwrap(),
+            class: None,
+        },
         resources: TenantResources {
             cpu_millis: 500,
             memory: "768Mi".parse().unwrap(),
         },
         region: region(),
         system_namespace: "melouvert-system".into(),
+        last_known: "{}".into(),
     }
 }
 
