@@ -32,6 +32,12 @@ pub struct TenantState {
     condition: &'static str,
 }
 
+/// Tenants by what their conditions say first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TenantReason {
+    reason: String,
+}
+
 /// The operator's figures; shared behind an `Arc`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -40,6 +46,7 @@ pub struct Metrics {
     failures: Family<Failure, Counter>,
     durations: Family<Controller, Histogram, fn() -> Histogram>,
     tenants: Family<TenantState, Gauge>,
+    reasons: Family<TenantReason, Gauge>,
     applied: Counter,
     first_expiry: Gauge,
 }
@@ -56,6 +63,7 @@ impl Default for Metrics {
         let failures = Family::<Failure, Counter>::default();
         let durations = Family::new_with_constructor(buckets as fn() -> Histogram);
         let tenants = Family::<TenantState, Gauge>::default();
+        let reasons = Family::<TenantReason, Gauge>::default();
         let applied = Counter::default();
         let first_expiry = Gauge::default();
         registry.register(
@@ -75,6 +83,11 @@ impl Default for Metrics {
         );
         registry.register("tenants", "Tenants by condition", tenants.clone());
         registry.register(
+            "tenant_reasons",
+            "Tenants by the reason that their Stalled condition gives, else Ready",
+            reasons.clone(),
+        );
+        registry.register(
             "objects_applied",
             "Objects written to the API server",
             applied.clone(),
@@ -90,6 +103,7 @@ impl Default for Metrics {
             failures,
             durations,
             tenants,
+            reasons,
             applied,
             first_expiry,
         }
@@ -132,6 +146,16 @@ impl Metrics {
         }
     }
 
+    /// Sets how many tenants give each reason; those that none gives any more are gone.
+    pub fn reasons(&self, counts: impl IntoIterator<Item = (String, i64)>) {
+        self.reasons.clear();
+        for (reason, count) in counts {
+            self.reasons
+                .get_or_create(&TenantReason { reason })
+                .set(count);
+        }
+    }
+
     /// Sets when the first certificate expires, in Unix seconds; 0 when there is none.
     pub fn first_expiry(&self, second: i64) {
         self.first_expiry.set(second);
@@ -159,13 +183,17 @@ mod tests {
         metrics.reconciled("tenant", Duration::from_millis(20));
         metrics.failed("tenant", "PodNotReady");
         metrics.tenants(3, 1, 0);
+        metrics.reasons([("ImageNotPulled".to_owned(), 2)]);
+        metrics.reasons([("Serving".to_owned(), 3), ("VolumeFull".to_owned(), 1)]);
         let text = metrics.text().unwrap();
         for line in [
             r#"melouvert_reconciliations_total{controller="tenant"} 1"#,
             r#"melouvert_reconciliation_failures_total{controller="tenant",reason="PodNotReady"} 1"#,
             r#"melouvert_tenants{condition="Ready"} 3"#,
+            r#"melouvert_tenant_reasons{reason="VolumeFull"} 1"#,
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+        assert!(!text.contains("ImageNotPulled"), "no longer told: {text}");
     }
 }

@@ -112,13 +112,14 @@ fn message(delivery: &Delivery<'_>) -> String {
     )
 }
 
-struct Dialogue<'a, S> {
-    stream: BufStream<S>,
-    address: &'a str,
+/// A conversation with a server.
+pub(super) struct Dialogue<'a, S> {
+    pub(super) stream: BufStream<S>,
+    pub(super) address: &'a str,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
-    async fn say(
+    pub(super) async fn say(
         &mut self,
         command: &str,
         expected: &'static str,
@@ -138,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     }
 
     /// Says EHLO and returns the extensions' keywords.
-    async fn ehlo(&mut self, host: &str) -> Result<Vec<String>, ObserveError> {
+    pub(super) async fn ehlo(&mut self, host: &str) -> Result<Vec<String>, ObserveError> {
         let lines = self
             .say(&format!("EHLO {host}"), "a list of extensions", "250")
             .await?;
@@ -147,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
     }
 
     /// Reads a whole reply (RFC 5321 4.2.1) and returns its texts if it has this code.
-    async fn expect(
+    pub(super) async fn expect(
         &mut self,
         expected: &'static str,
         code: &str,
