@@ -18,12 +18,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Notes one more failure of `uid` and returns how long to wait.
-    pub fn failed(&self, uid: &str) -> Duration {
+    /// Notes one more failure of `uid` and returns how many there are in a row.
+    pub fn failed(&self, uid: &str) -> u32 {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(uid.to_owned()).or_insert(0);
         *count = count.saturating_add(1);
-        delay(*count)
+        *count
     }
 
     /// Forgets the failures of `uid`: it succeeded or is gone.
@@ -48,11 +48,13 @@ mod tests {
     #[test]
     fn waits_double_are_capped_and_reset_per_object() {
         let backoff = Backoff::default();
-        let waits: Vec<u64> = (0..11).map(|_| backoff.failed("a").as_secs()).collect();
+        let waits: Vec<u64> = (0..11)
+            .map(|_| delay(backoff.failed("a")).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(backoff.failed("b"), FIRST);
+        assert_eq!(backoff.failed("b"), 1);
         backoff.succeeded("a");
-        assert_eq!(backoff.failed("a"), FIRST);
+        assert_eq!(backoff.failed("a"), 1);
         assert_eq!(delay(u32::MAX), LONGEST);
     }
 }

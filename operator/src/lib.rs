@@ -46,6 +46,7 @@ pub mod migration;
 pub mod observe;
 pub mod platform;
 pub mod relays;
+pub mod rollout;
 pub mod run;
 pub mod settings;
 pub mod tenant;

@@ -22,6 +22,7 @@ use crate::{
     metrics::Metrics,
     migration,
     relays::Relays,
+    rollout::Rollout,
     settings::Settings,
     tenant::{self, context::RsaKeys, controller},
 };
@@ -138,6 +139,7 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
         Ok(())
     });
     let (rsa, rsa_made) = RsaKeys::new();
+    let rollout = Rollout::new(rsa.waker());
     let context = Arc::new(tenant::Context {
         client: parts.client,
         settings: parts.settings,
@@ -149,7 +151,10 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
         metrics: parts.metrics.clone(),
         backoff: Backoff::default(),
         rsa,
+        rollout,
     });
+    let asking = chores::room(tenants.store.clone(), context.rsa.waker(), stop.clone());
+    tasks.spawn("room", asking.map(Ok));
     let counting = chores::count(tenants.store.clone(), parts.metrics, stop.clone());
     tasks.spawn("metrics", counting.map(Ok));
     let (database, actor) = (context.database.clone(), context.own_actor()?);

@@ -77,7 +77,7 @@ fn log(error: &(impl std::error::Error + 'static)) {
 #[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn retry(migration: Arc<Migration>, _error: &MigrationError, ctx: Arc<Context>) -> Action {
     let uid = migration.uid().unwrap_or_default();
-    Action::requeue(ctx.backoff.failed(&uid))
+    Action::requeue(crate::backoff::delay(ctx.backoff.failed(&uid)))
 }
 
 /// The migration that owns a Job.

@@ -16,7 +16,7 @@ use melouvert_store::{Actor, StoreError};
 
 use crate::{
     backoff::Backoff, bootstrap::Platform, cluster::Applier, database::Database, events::Events,
-    metrics::Metrics, settings::Settings,
+    metrics::Metrics, rollout::Rollout, settings::Settings,
 };
 
 /// What every reconciliation works with.
@@ -41,6 +41,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// The expensive keys.
     pub rsa: RsaKeys,
+    /// Whose turn it is to take a change of region or plan.
+    pub rollout: Rollout,
 }
 
 impl Context {
@@ -76,6 +78,11 @@ impl RsaKeys {
             },
             stream,
         )
+    }
+
+    /// Makes the controller look at a tenant.
+    pub fn waker(&self) -> mpsc::UnboundedSender<ObjectRef<Collectivity>> {
+        self.done.clone()
     }
 
     /// The key made for `tenant`, if it is; asks for one otherwise.

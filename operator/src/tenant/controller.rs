@@ -1,6 +1,6 @@
 //! The tenant controller's wiring: what it watches and what each change triggers.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc};
 use k8s_openapi::api::{
@@ -27,14 +27,18 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, ReconcileError, reconcile};
+use crate::backoff;
 
 /// How long triggers of one tenant are gathered: an apply of 20 objects is one change.
-const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(250);
+const DEBOUNCE: Duration = Duration::from_millis(250);
 /// Between two looks at what a normal start waits for; a watch usually tells earlier.
-const EXPECTED: std::time::Duration = std::time::Duration::from_secs(5);
-/// The longest wait between two looks at servers that did not answer: a look costs little, and
-/// people wait for the space.
-const UNSEEN: std::time::Duration = std::time::Duration::from_secs(10);
+const EXPECTED: Duration = Duration::from_secs(5);
+/// The longest wait between two looks at servers that did not answer: people wait for the space.
+const UNSEEN: Duration = Duration::from_secs(10);
+/// The same once they did not answer so often in a row: a look costs some 40 requests.
+const LONG_UNSEEN: Duration = Duration::from_mins(2);
+/// Looks before that.
+const PATIENT: u32 = 8;
 /// Objects per page of a list.
 const PAGE: u32 = 100;
 
@@ -113,14 +117,24 @@ pub async fn run(
 
 #[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn retry(tenant: Arc<Collectivity>, error: &ReconcileError, ctx: Arc<Context>) -> Action {
-    if error.is_expected() {
-        return Action::requeue(EXPECTED);
+    let failures = ctx.backoff.failed(&tenant.uid().unwrap_or_default());
+    Action::requeue(wait(
+        failures,
+        error.is_expected(),
+        matches!(error, ReconcileError::Observe(_)),
+    ))
+}
+
+/// How long to wait after so many failures in a row. Watches tell of a pod that starts after all, so
+/// a space that is stuck is looked at ever less often.
+fn wait(failures: u32, expected: bool, unseen: bool) -> Duration {
+    let longer = backoff::delay(failures);
+    match (expected, unseen) {
+        (true, _) if failures <= PATIENT => EXPECTED,
+        (false, true) if failures <= PATIENT => longer.min(UNSEEN),
+        (true, _) | (_, true) => longer.min(LONG_UNSEEN),
+        _ => longer,
     }
-    let wait = ctx.backoff.failed(&tenant.uid().unwrap_or_default());
-    Action::requeue(match error {
-        ReconcileError::Observe(_) => wait.min(UNSEEN),
-        _ => wait,
-    })
 }
 
 /// Watches the metadata of everything that is made in a tenant's namespace.
@@ -190,4 +204,27 @@ fn users(
         .filter(|tenant| uses(tenant))
         .map(|tenant| ObjectRef::from_obj(tenant.as_ref()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stuck_space_is_looked_at_ever_less_often() {
+        let in_an_hour = |expected| {
+            let (mut spent, mut looks) = (Duration::ZERO, 0);
+            while spent < Duration::from_hours(1) {
+                looks += 1;
+                spent += wait(looks, expected, true);
+            }
+            looks
+        };
+        assert!(in_an_hour(true) < 45, "{}", in_an_hour(true));
+        assert!(in_an_hour(false) < 45, "{}", in_an_hour(false));
+        assert_eq!(wait(3, true, true), EXPECTED);
+        assert_eq!(wait(4, false, true), Duration::from_secs(8));
+        assert_eq!(wait(30, false, true), LONG_UNSEEN);
+        assert_eq!(wait(30, false, false), Duration::from_mins(5));
+    }
 }

@@ -3,10 +3,12 @@
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use kube::{Api, Client, ResourceExt};
 use melouvert_api::{Collectivity, Plan, Region};
-use melouvert_domain::StorageSize;
 use melouvert_tenant_template::mail;
 
-use super::material::{self, Existing};
+use super::{
+    material::{self, Existing},
+    volume::Claim,
+};
 
 /// What a `Collectivity` refers to and what exists of it.
 #[derive(Debug, Default)]
@@ -17,8 +19,19 @@ pub struct References {
     pub plan: Option<Plan>,
     /// Its namespace.
     pub namespace: Option<Namespace>,
-    /// The size of its mail volume.
-    pub storage: Option<StorageSize>,
+    /// The claim of its mail volume.
+    pub claim: Option<Claim>,
+}
+
+impl References {
+    /// A space's database is on the server where this operator makes it, whatever the Region says:
+    /// another installation's chart may have written its own there.
+    pub fn serve_from(&mut self, host: &str, port: u16) {
+        if let Some(region) = &mut self.region {
+            host.clone_into(&mut region.spec.database.host);
+            region.spec.database.port = port;
+        }
+    }
 }
 
 /// Why something could not be fetched.
@@ -40,7 +53,7 @@ fn failed(what: impl Into<String>) -> impl FnOnce(kube::Error) -> DereferenceErr
     }
 }
 
-/// Fetches the region, the plan, the namespace and the volume's size.
+/// Fetches the region, the plan, the namespace and the volume's claim.
 pub async fn fetch(client: &Client, tenant: &Collectivity) -> Result<References, DereferenceError> {
     let name = tenant.name_any();
     let regions: Api<Region> = Api::all(client.clone());
@@ -52,35 +65,27 @@ pub async fn fetch(client: &Client, tenant: &Collectivity) -> Result<References,
         namespaces.get_opt(&name),
     );
     let namespace = namespace.map_err(failed(format!("namespace {name}")))?;
-    let storage = match &namespace {
-        Some(_) => storage(client, &name).await?,
+    let claim = match &namespace {
+        Some(_) => claim(client, &name).await?,
         None => None,
     };
     Ok(References {
         region: region.map_err(failed(format!("region {}", tenant.spec.region)))?,
         plan: plan.map_err(failed(format!("plan {}", tenant.spec.plan)))?,
         namespace,
-        storage,
+        claim,
     })
 }
 
-/// What the mail volume was asked to hold; `None` when there is no volume, or no right to look yet
-/// (the RoleBinding comes after the namespace).
-async fn storage(
-    client: &Client,
-    namespace: &str,
-) -> Result<Option<StorageSize>, DereferenceError> {
+/// The claim of the mail volume; `None` when there is none, or no right to look yet (the RoleBinding
+/// comes after the namespace).
+async fn claim(client: &Client, namespace: &str) -> Result<Option<Claim>, DereferenceError> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let claim = match claims.get_opt(mail::CLAIM).await {
         Err(error) if crate::cluster::apply::is_forbidden(&error) => None,
         other => other.map_err(failed(format!("volume claim {namespace}/{}", mail::CLAIM)))?,
     };
-    let requested = claim
-        .and_then(|claim| claim.spec)
-        .and_then(|spec| spec.resources)
-        .and_then(|resources| resources.requests)
-        .and_then(|mut requests| requests.remove("storage"));
-    Ok(requested.and_then(|quantity| quantity.0.parse().ok()))
+    Ok(claim.as_ref().and_then(Claim::of))
 }
 
 /// Fetches the tenant's Secrets. A refusal is an error, never an absence: keys would be made anew.

@@ -14,13 +14,14 @@ use kube::{
 };
 use melouvert_api::{Collectivity, Reason};
 use melouvert_domain::Siren;
-use melouvert_tenant_template::COLLECTIVITY_UID;
 
 use super::{
-    Context, ReconcileError, context,
+    Context, ReconcileError, contested, context,
     error::kube_error,
-    finalizer, report,
-    status::{Account, Progress},
+    finalizer,
+    ownership::{self, Ownership},
+    report,
+    status::{Account, Apart, Progress},
     terminate::{self, End},
 };
 
@@ -40,9 +41,12 @@ pub async fn reconcile(
         .get_opt(&tenant.name_any())
         .await
         .map_err(kube_error("read the namespace"))?;
-    let own = namespace.filter(|namespace| {
-        namespace.annotations().get(COLLECTIVITY_UID) == tenant.metadata.uid.as_ref()
-    });
+    let system = &ctx.settings.namespace;
+    let standing = ownership::of(tenant, namespace.as_ref(), system);
+    if let Ownership::Elsewhere { installation } = &standing {
+        return contested::tell(tenant, ctx, installation).await;
+    }
+    let own = namespace.filter(|_| standing == Ownership::Own);
     let end = terminate::decide(tenant, now);
     let empty = is_empty(tenant, own.as_ref());
     if !end.is_due() && !empty {
@@ -86,6 +90,7 @@ async fn keep(
     let account = Account {
         facts: None,
         progress: Progress::DeletionTooEarly,
+        apart: Apart::default(),
         end,
         empty: false,
         journaled: false,
@@ -111,6 +116,7 @@ async fn delete_namespace(
     let account = Account {
         facts: None,
         progress,
+        apart: Apart::default(),
         end,
         empty: false,
         journaled: false,
@@ -154,6 +160,7 @@ async fn erase_database(tenant: &Collectivity, ctx: &Context) -> Result<(), Reco
 fn forget(tenant: &Collectivity, ctx: &Context) {
     let uid = tenant.uid().unwrap_or_default();
     ctx.applier.forget(&tenant.name_any());
+    ctx.rollout.forget(&tenant.name_any());
     ctx.backoff.succeeded(&uid);
     ctx.rsa.stored(&uid);
 }

@@ -1,26 +1,34 @@
 //! The tenant controller: a `Collectivity` becomes a running space and stays one.
 
+mod adopt;
+mod contested;
 pub mod context;
 pub mod controller;
 pub mod dereference;
 pub mod erase;
 pub mod error;
 pub mod finalizer;
+pub mod footing;
 pub mod journal;
 pub mod material;
 pub mod observe;
+pub mod ownership;
 mod provision;
 pub mod status;
+mod stuck;
 pub mod terminate;
 pub mod validate;
+pub mod volume;
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, ResourceExt, runtime::controller::Action};
-use melouvert_api::Collectivity;
-use melouvert_tenant_template::ValidatedTenant;
+use melouvert_api::{
+    Collectivity,
+    condition::{READY, holds},
+};
 use tracing::Instrument;
 
 pub use context::Context;
@@ -28,10 +36,11 @@ use dereference::References;
 pub use error::ReconcileError;
 use error::kube_error;
 use observe::NotSeen;
+use ownership::Ownership;
 use provision::Provisioned;
-use status::{Account, Facts, Progress};
+use status::{Account, Apart, Facts, Progress};
 use terminate::End;
-use validate::Refusal;
+use validate::{Refusal, Valid};
 
 /// The controller's name in metrics and spans.
 const NAME: &str = "tenant";
@@ -99,34 +108,53 @@ async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconcile
     if tenant.metadata.deletion_timestamp.is_some() {
         return erase::reconcile(tenant, ctx, now).await; // client required
     }
+    let mut references = dereference::fetch(&ctx.client, tenant).await?; // client required
+    references.serve_from(&ctx.settings.database_host, ctx.settings.database_port);
+    match ownership::of(
+        tenant,
+        references.namespace.as_ref(),
+        &ctx.settings.namespace,
+    ) {
+        Ownership::Elsewhere { installation } => {
+            return contested::tell(tenant, ctx, &installation).await; // client required
+        }
+        Ownership::Adopted { from } => adopt::journal(tenant, ctx, &from).await?, // client required
+        _ => {}
+    }
     finalizer::ensure(&ctx.client, tenant)
         .await
         .map_err(kube_error("add the finalizer"))?;
-    let references = dereference::fetch(&ctx.client, tenant).await?; // client required
-    let valid = check(tenant, &references, ctx);
     let end = terminate::decide(tenant, now);
-    let valid = match valid {
+    let valid = match check(tenant, &references, ctx) {
         Ok(valid) => valid,
         Err(refusals) => {
             let empty = erase::is_empty(tenant, references.namespace.as_ref());
             return refuse(tenant, ctx, refusals, end, empty).await; // client required
         }
     };
-    let opened = references.namespace.is_some();
-    let provisioned = provision::run(ctx, tenant, &valid, opened, now).await; // client required
-    let provisioned = told(ctx, tenant, None, &end, provisioned).await?;
+    for refusal in &valid.kept {
+        tell_refusal(tenant, ctx, refusal).await;
+    }
+    let mut apart = Apart {
+        kept: valid.kept.clone(),
+        waits: valid.waits.clone(),
+    };
+    let provisioned = provision::run(ctx, tenant, &valid.tenant, &references, now).await; // client required
+    let provisioned = told(ctx, tenant, account(None, &end, &apart), provisioned).await?;
+    apart.kept.extend(provisioned.kept.iter().cloned());
     let facts = Facts::of_applied(&valid, &provisioned.keys)?;
+    let account = account(Some(facts.clone()), &end, &apart);
     if facts.routes_changed(tenant) {
         // The relays serve a tenant once its status tells a namespace: before the test delivery.
         let progress = Progress::Waiting {
             reason: NotSeen::Pod.reason(),
             message: "everything was applied; the mail pod starts".into(),
         };
-        report(ctx, tenant, &account(Some(facts.clone()), progress, &end)).await?;
+        report(ctx, tenant, &account.at(progress)).await?;
     }
     let subject = observe::Subject {
         object: tenant,
-        tenant: &valid,
+        tenant: &valid.tenant,
         keys: &provisioned.keys,
         root_pem: ctx.platform.root.certificate_pem(),
         template: &provisioned.template,
@@ -134,53 +162,73 @@ async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconcile
     let seen = observe::look(&ctx.client, &subject)
         .await
         .map_err(Into::into); // client required
-    let seen = told(ctx, tenant, Some(&facts), &end, seen).await?;
-    report(
-        ctx,
-        tenant,
-        &account(Some(facts), Progress::Done(seen), &end),
-    )
-    .await?;
-    Ok(Action::requeue(rest(&provisioned, &end, now)))
+    let seen = told(ctx, tenant, account.clone(), seen).await?;
+    report(ctx, tenant, &account.at(Progress::Done(seen))).await?;
+    Ok(Action::requeue(rest(&provisioned, &end, &apart, now)))
 }
 
 fn check(
     tenant: &Collectivity,
     references: &References,
     ctx: &Context,
-) -> Result<ValidatedTenant, Vec<Refusal>> {
-    let others = ctx.tenants.state();
-    let others = others.iter().map(AsRef::as_ref);
-    validate::validate(tenant, references, others, &ctx.settings.namespace)
+) -> Result<Valid, Vec<Refusal>> {
+    let all = ctx.tenants.state();
+    let others = || all.iter().map(AsRef::as_ref);
+    let chosen = footing::choose(tenant, references, |shared, wanted| {
+        ctx.rollout.ask(shared, tenant, wanted, others())
+    });
+    validate::validate(
+        tenant,
+        references,
+        chosen,
+        others(),
+        &ctx.settings.namespace,
+    )
 }
 
 /// Tells a failed step in the status, then passes it on.
 async fn told<T>(
     ctx: &Context,
     tenant: &Collectivity,
-    facts: Option<&Facts>,
-    end: &End,
+    mut account: Account,
     step: Result<T, ReconcileError>,
 ) -> Result<T, ReconcileError> {
     if let Err(error) = &step {
-        let progress = Progress::Waiting {
+        account.progress = Progress::Waiting {
             reason: error.reason(),
             message: crate::errors::chain(error),
         };
-        let mut account = account(facts.cloned(), progress, end);
-        account.journaled = facts.is_some();
+        account.journaled = account.facts.is_some();
         report(ctx, tenant, &account).await?;
     }
     step
 }
 
-fn account(facts: Option<Facts>, progress: Progress, end: &End) -> Account {
+/// What is told of a space that is kept; how far it came is set by who tells it.
+fn account(facts: Option<Facts>, end: &End, apart: &Apart) -> Account {
     Account {
         facts,
-        progress,
+        progress: Progress::Refused(Vec::new()),
+        apart: apart.clone(),
         end: end.clone(),
         empty: false,
         journaled: true,
+    }
+}
+
+async fn tell_refusal(tenant: &Collectivity, ctx: &Context, refusal: &Refusal) {
+    let Refusal {
+        field,
+        reason,
+        message,
+        hoster_only,
+    } = refusal;
+    let reason = reason.as_str();
+    tracing::info!(field, reason, message, hoster_only, "spec refused");
+    if let Some(note) = hoster_only {
+        ctx.events
+            .own_warning(reason, &format!("{}: {field}: {note}", tenant.name_any()))
+            .await;
     }
 }
 
@@ -192,19 +240,7 @@ async fn refuse(
     empty: bool,
 ) -> Result<Action, ReconcileError> {
     for refusal in &refusals {
-        let Refusal {
-            field,
-            reason,
-            message,
-            hoster_only,
-        } = refusal;
-        let reason = reason.as_str();
-        tracing::info!(field, reason, message, hoster_only, "spec refused");
-        if let Some(note) = hoster_only {
-            ctx.events
-                .own_warning(reason, &format!("{}: {field}: {note}", tenant.name_any()))
-                .await;
-        }
+        tell_refusal(tenant, ctx, refusal).await;
     }
     // A space that runs keeps its last good state; the refused change is still somebody's act.
     let journaled = if empty {
@@ -219,6 +255,7 @@ async fn refuse(
         &Account {
             facts: None,
             progress,
+            apart: Apart::default(),
             end,
             empty,
             journaled,
@@ -239,6 +276,11 @@ async fn report(
     let wrote = status::write(&ctx.client, tenant, &status)
         .await
         .map_err(kube_error("write the status"))?;
+    let (name, ready) = (tenant.name_any(), holds(&status.conditions, READY));
+    let all = ctx.tenants.state();
+    let others = all.iter().map(AsRef::as_ref);
+    ctx.rollout
+        .note(&name, status.footing.as_ref(), ready, others);
     let before = tenant
         .status
         .as_ref()
@@ -260,14 +302,20 @@ async fn report(
 }
 
 /// How long nothing is due: the next renewal, the end of a notice, or the safety net.
-fn rest(provisioned: &Provisioned, end: &End, now: Timestamp) -> Duration {
+fn rest(provisioned: &Provisioned, end: &End, apart: &Apart, now: Timestamp) -> Duration {
     let renewal = provisioned.keys.first_renewal();
     let next = match end {
         End::Notice { erasure_after, .. } => renewal.min(*erasure_after),
         _ => renewal,
     };
     let until = Duration::try_from(next.duration_since(now)).unwrap_or_default();
-    until.clamp(Duration::from_secs(1), REST)
+    // What is kept apart may resolve itself elsewhere, without an event for this object.
+    let longest = if *apart == Apart::default() {
+        REST
+    } else {
+        REFUSED
+    };
+    until.clamp(Duration::from_secs(1), longest)
 }
 
 /// 128 random bits in hexadecimal (W3C Trace Context).

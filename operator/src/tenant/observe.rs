@@ -7,15 +7,18 @@ use melouvert_api::{Collectivity, Reason};
 use melouvert_domain::Lifecycle;
 use melouvert_tenant_template::{ValidatedTenant, certificates::mail_host, mail};
 
-use super::material::Keys;
+use super::{material::Keys, stuck};
 use crate::observe::{
     ObserveError,
     imap::{self, Greeting},
+    room,
     smtp::{self, Delivery},
 };
 
 /// Port of IMAP over TLS on the tenant's Service.
 const IMAPS: u16 = 993;
+/// Port of the tenant's Service at which the inbound relay delivers.
+pub const INBOUND: u16 = 1025;
 /// Port of the inbound relay's Service.
 const SMTP: u16 = 25;
 
@@ -28,6 +31,17 @@ pub enum NotSeen {
     /// The pod is not ready, or an older one still runs.
     #[error("the mail pod is not ready yet")]
     Pod,
+    /// The pod is not there or does not start, and why.
+    #[error("the mail pod does not start: {text}")]
+    Stuck {
+        /// Which kind of fault.
+        reason: Reason,
+        /// The cluster's own words.
+        text: String,
+    },
+    /// The volume has no room for a message.
+    #[error("the mail volume has no room left")]
+    Full(#[source] ObserveError),
     /// No greeting.
     #[error("the mail server was not heard")]
     Greeting(#[source] ObserveError),
@@ -42,6 +56,8 @@ impl NotSeen {
         match self {
             Self::Read(_) => Reason::ApiServerRefused,
             Self::Pod => Reason::PodNotReady,
+            Self::Stuck { reason, .. } => *reason,
+            Self::Full(_) => Reason::VolumeFull,
             Self::Greeting(_) => Reason::GreetingNotSeen,
             Self::Delivery(_) => Reason::DeliveryRefused,
         }
@@ -92,7 +108,7 @@ pub async fn look(client: &Client, subject: &Subject<'_>) -> Result<Seen, NotSee
         .await
         .map_err(|error| NotSeen::Read(Box::new(error)))?;
     if !is_rolled_out(&set) {
-        return Err(NotSeen::Pod);
+        return Err(stuck::why(client, tenant.namespace.as_str(), Timestamp::now()).await);
     }
     let host = mail_host(&tenant.namespace);
     let greeting = Greeting {
@@ -102,6 +118,12 @@ pub async fn look(client: &Client, subject: &Subject<'_>) -> Result<Seen, NotSee
         fingerprint: &keys.mail.info.fingerprint,
     };
     imap::greet(&greeting).await.map_err(NotSeen::Greeting)?;
+    match room::ask(&format!("{host}:{INBOUND}")).await {
+        Err(error) if room::is_full(&error) => return Err(NotSeen::Full(error)),
+        // Anything else it says is no word about the volume; a delivery is judged below.
+        Err(error) => tracing::debug!(error = crate::errors::chain(&error), "room not told"),
+        Ok(()) => {}
+    }
     let proven = object
         .status
         .as_ref()

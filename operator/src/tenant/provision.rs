@@ -1,18 +1,31 @@
 //! From a validated tenant to applied objects: keys, database, manifests, journal.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
-use melouvert_api::Collectivity;
-use melouvert_store::{Entry, StoreError, TenantDb, TenantStore};
-use melouvert_tenant_template::{ValidatedTenant, access, certificates::certificate_names, render};
+use melouvert_api::{Collectivity, Reason};
+use melouvert_store::{Agent, AgentKind, Entry, StoreError, TenantDb, TenantStore};
+use melouvert_tenant_template::{
+    ValidatedTenant, Wave, certificates::certificate_names, frontier, mail, render,
+};
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
-    Context, ReconcileError, context, dereference, journal,
+    Context, ReconcileError, context,
+    dereference::{self, References},
+    journal,
     material::{self, Existing, Keys},
+    validate::Refusal,
 };
-use crate::cluster::Outcome;
+use crate::{
+    cluster::{ApplyError, Outcome},
+    errors,
+};
+
+/// Waves of [`frontier`], applied before anything that needs keys or a database.
+const FRONTIER: usize = 3;
 
 /// What exists after provisioning: only then can a status be computed.
 pub struct Provisioned {
@@ -20,22 +33,52 @@ pub struct Provisioned {
     pub keys: Keys,
     /// Hash of the mail StatefulSet as rendered.
     pub template: String,
+    /// Objects whose change the API server refused: they stand as they were.
+    pub kept: Vec<Refusal>,
 }
 
-/// Applies everything that `tenant` needs.
+/// What became of the objects so far.
+#[derive(Default)]
+struct Tally {
+    created: bool,
+    kept: Vec<Refusal>,
+    failed: Option<ApplyError>,
+}
+
+/// Applies everything that `tenant` needs. In a space that runs, an object that cannot be applied, or
+/// a database that is away, does not keep the others from being applied.
 pub async fn run(
     ctx: &Context,
     object: &Collectivity,
     tenant: &ValidatedTenant,
-    opened: bool,
+    references: &References,
     now: Timestamp,
 ) -> Result<Provisioned, ReconcileError> {
-    let opens = open(ctx, object, tenant, opened).await?;
+    let runs = references.claim.is_some();
+    let mut tally = Tally::default();
+    for wave in frontier(tenant) {
+        apply(ctx, object, &wave, &mut tally).await;
+        // Nothing starts in a space whose border does not stand.
+        if !runs && let Some(error) = tally.failed.take() {
+            return Err(error.into());
+        }
+    }
+    let opens = references.namespace.is_none() && tally.created;
     let existing = dereference::secrets(&ctx.client, tenant.namespace.as_str()).await?;
     let mut keys = prepare(ctx, tenant, &existing, now)?;
     rsa(ctx, object, &mut keys);
-    let store = database(ctx, tenant, &keys).await?;
-    let fresh = is_fresh(object) && journal::spec_change(&store, object).await?;
+    let (store, away) = match database(ctx, tenant, &keys).await {
+        Ok(store) => (Some(store), None),
+        // What is applied below was journaled before: it is the upkeep of the same generation.
+        Err(error) if runs && is_away(&error) && !is_fresh(object) && keys.renewed.is_empty() => {
+            (None, Some(error))
+        }
+        Err(error) => return Err(error),
+    };
+    let fresh = match &store {
+        Some(store) => is_fresh(object) && journal::spec_change(store, object).await?,
+        None => false,
+    };
     // Asked again: the database took longer than an RSA key usually does.
     rsa(ctx, object, &mut keys);
     let material = keys.material(&ctx.platform.root, &ctx.database.authority()?);
@@ -43,33 +86,95 @@ pub async fn run(
     if !opens {
         rendered = rendered.quota_before_workload();
     }
-    let about = context::reference(object);
-    for wave in &rendered.waves {
-        let outcomes = ctx.applier.wave(&wave.objects, &about).await?;
-        log(wave.name, &outcomes);
+    for wave in rendered.waves.iter().skip(FRONTIER) {
+        apply(ctx, object, wave, &mut tally).await;
+        if !runs && let Some(error) = tally.failed.take() {
+            return Err(error.into());
+        }
     }
-    acts(ctx, object, tenant, &store, &keys, fresh).await?;
+    if let Some(error) = tally.failed {
+        return Err(error.into());
+    }
+    if let Some(error) = away {
+        return Err(error);
+    }
+    if let Some(store) = &store {
+        acts(ctx, object, tenant, store, &keys, fresh).await?;
+        tally.kept.extend(strays(&store.agents().await?, tenant));
+    }
     let template = rendered
         .objects()
         .find(|object| object.resource.kind == "StatefulSet");
     let template = template.map(|set| set.hash.clone()).unwrap_or_default();
-    Ok(Provisioned { keys, template })
+    Ok(Provisioned {
+        keys,
+        template,
+        kept: tally.kept,
+    })
 }
 
-/// Makes the namespace and the operator's right to work in it, without which nothing can be read.
-async fn open(
-    ctx: &Context,
-    object: &Collectivity,
-    tenant: &ValidatedTenant,
-    opened: bool,
-) -> Result<bool, ReconcileError> {
+/// Applies a wave, object by object.
+async fn apply(ctx: &Context, object: &Collectivity, wave: &Wave, tally: &mut Tally) {
     let about = context::reference(object);
-    let mut created = false;
-    for wave in access(tenant) {
-        let outcomes = ctx.applier.wave(&wave.objects, &about).await?;
-        created |= !opened && outcomes.contains(&Outcome::Created);
+    let mut outcomes = Vec::with_capacity(wave.objects.len());
+    for outcome in ctx.applier.each(&wave.objects, &about).await {
+        match outcome {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) if error.keeps() => {
+                let text = format!("{}; it stays as it was", errors::chain(&error));
+                tracing::warn!(wave = wave.name, error = text, "kept");
+                tally.kept.push(kept(&error, text));
+            }
+            Err(error) => {
+                let text = errors::chain(&error);
+                tracing::warn!(wave = wave.name, error = text, "not applied");
+                tally.failed.get_or_insert(error);
+            }
+        }
     }
-    Ok(created)
+    tally.created |= outcomes.contains(&Outcome::Created);
+    log(wave.name, &outcomes);
+}
+
+/// A refused growth has its own reason: people ask for it, and storage often refuses it.
+fn kept(error: &ApplyError, text: String) -> Refusal {
+    let object = error.object();
+    let reason = match object.strip_prefix("PersistentVolumeClaim ") {
+        Some(mail::CLAIM) => Reason::StorageNotGrown,
+        _ => Reason::ApplyRefused,
+    };
+    Refusal::new(object, reason, text)
+}
+
+/// Agents whose domain the space has no more: their logins and mail are lost sight of otherwise.
+fn strays(agents: &[Agent], tenant: &ValidatedTenant) -> Option<Refusal> {
+    let mut lost = BTreeMap::new();
+    let people = agents.iter().filter(|agent| agent.kind == AgentKind::Agent);
+    for domain in people.map(|agent| agent.address.domain()) {
+        if !tenant.domains().any(|held| held == domain) {
+            *lost.entry(domain.to_string()).or_insert(0_u32) += 1;
+        }
+    }
+    if lost.is_empty() {
+        return None;
+    }
+    let lost: Vec<String> = lost
+        .iter()
+        .map(|(domain, count)| format!("{domain} still has {count} agent(s)"))
+        .collect();
+    let text = format!(
+        "{}, who can neither log in nor receive mail under it; put it back or remove them",
+        lost.join(", ")
+    );
+    Some(Refusal::new(
+        "spec.domains",
+        Reason::AgentsWithoutDomain,
+        text,
+    ))
+}
+
+fn is_away(error: &ReconcileError) -> bool {
+    error.reason() == Reason::DatabaseUnreachable
 }
 
 fn prepare(

@@ -1,5 +1,7 @@
 //! What is told of a tenant: a pure function of what was applied and seen, written on difference.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt,
@@ -7,13 +9,12 @@ use kube::{
 };
 use melouvert_api::{
     Collectivity, CollectivityStatus, Reason,
-    collectivity::{CertificateStatus, DnsRecord, Endpoints, QuotaStatus},
+    collectivity::{CertificateStatus, DnsRecord, Endpoints, Footing, QuotaStatus},
     condition::{ERASURE_DUE, READY, RECONCILING, STALLED, Verdict, merge},
 };
 use melouvert_pki::{CertInfo, PkiError, dkim};
 use melouvert_tenant_template::{
-    DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, DkimPublic, ValidatedTenant, certificates::mail_host,
-    dns_records,
+    DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, DkimPublic, certificates::mail_host, dns_records,
 };
 use serde_json::json;
 
@@ -21,7 +22,7 @@ use super::{
     material::{self, Keys},
     observe::Seen,
     terminate::End,
-    validate::{self, Refusal},
+    validate::{self, Refusal, Valid},
 };
 
 /// The field manager of statuses.
@@ -35,6 +36,17 @@ pub struct Facts {
     certificates: Vec<CertificateStatus>,
     dns_records: Vec<DnsRecord>,
     quota: QuotaStatus,
+    installation: String,
+    footing: Footing,
+}
+
+/// What of a spec is not applied, though the rest of it is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Apart {
+    /// What waits for somebody to change it.
+    pub kept: Vec<Refusal>,
+    /// What is under way.
+    pub waits: Vec<(Reason, String)>,
 }
 
 /// How far a reconciliation came.
@@ -62,6 +74,8 @@ pub struct Account {
     pub facts: Option<Facts>,
     /// How far it came.
     pub progress: Progress,
+    /// What is kept as it was.
+    pub apart: Apart,
     /// Where the end of the space stands.
     pub end: End,
     /// Whether nothing of the tenant exists, so that its object may be deleted at once.
@@ -70,9 +84,36 @@ pub struct Account {
     pub journaled: bool,
 }
 
+impl Apart {
+    /// The longest time until the next look: most of what is kept apart ends with an event.
+    pub fn longest(&self) -> Duration {
+        let taken = |refusal: &Refusal| refusal.reason == Reason::DomainTaken;
+        let waits = |(reason, _): &(Reason, String)| *reason == Reason::RolloutWaits;
+        if self.kept.iter().any(taken) {
+            super::REFUSED
+        } else if self.waits.iter().any(waits) {
+            // Whoever proves the change wakes those that wait; this is the safety net.
+            super::REFUSED * 5
+        } else {
+            super::REST
+        }
+    }
+}
+
+impl Account {
+    /// The same, having come so far.
+    pub fn at(&self, progress: Progress) -> Self {
+        Self {
+            progress,
+            ..self.clone()
+        }
+    }
+}
+
 impl Facts {
     /// What was applied of `tenant`. Only called with manifests that the API server took.
-    pub fn of_applied(tenant: &ValidatedTenant, keys: &Keys) -> Result<Self, PkiError> {
+    pub fn of_applied(valid: &Valid, keys: &Keys) -> Result<Self, PkiError> {
+        let tenant = &valid.tenant;
         let host = mail_host(&tenant.namespace);
         let public = |selector: &str, key| {
             Ok::<_, PkiError>(DkimPublic {
@@ -102,6 +143,8 @@ impl Facts {
                 storage: tenant.quota.storage.to_string(),
                 mailbox_quota: tenant.quota.mailbox.to_string(),
             },
+            installation: tenant.system_namespace.clone(),
+            footing: valid.footing.clone(),
         })
     }
 
@@ -118,6 +161,8 @@ impl Facts {
         status.certificates.clone_from(&self.certificates);
         status.dns_records.clone_from(&self.dns_records);
         status.quota = Some(self.quota.clone());
+        status.installation = Some(self.installation.clone());
+        status.footing = Some(self.footing.clone());
     }
 }
 
@@ -175,6 +220,7 @@ fn verdicts(account: &Account) -> Vec<Verdict> {
             ),
         ),
     };
+    set_apart(&mut all, &account.apart);
     if account.end.is_due() {
         all.push(verdict(
             ERASURE_DUE,
@@ -196,6 +242,26 @@ fn verdicts(account: &Account) -> Vec<Verdict> {
     all
 }
 
+/// What is not applied shows beside what the servers do: `Ready` says that they serve, `Stalled` that
+/// something asked of them waits for a change, `Reconciling` that something is under way.
+fn set_apart(all: &mut [Verdict], apart: &Apart) {
+    let mut tell = |kind, reason, message: String| {
+        let quiet = all
+            .iter_mut()
+            .find(|verdict| verdict.kind == kind && !verdict.holds);
+        if let Some(place) = quiet {
+            *place = verdict(kind, true, reason, &message);
+        }
+    };
+    if let Some(first) = apart.kept.first() {
+        tell(STALLED, first.reason, texts(&apart.kept));
+    }
+    if let Some((reason, _)) = apart.waits.first() {
+        let all: Vec<&str> = apart.waits.iter().map(|(_, text)| text.as_str()).collect();
+        tell(RECONCILING, *reason, all.join("; "));
+    }
+}
+
 fn notice(end: &End) -> String {
     match end {
         End::NotAsked => "set spec.lifecycle to Terminating to start the notice of 21 days".into(),
@@ -214,11 +280,15 @@ fn refused(refusals: &[Refusal]) -> Vec<Verdict> {
     let reason = refusals
         .first()
         .map_or(Reason::InvalidSpec, |first| first.reason);
+    triple([false, false, true], reason, &texts(refusals))
+}
+
+fn texts(refusals: &[Refusal]) -> String {
     let texts: Vec<String> = refusals
         .iter()
         .map(|refusal| format!("{}: {}", refusal.field, refusal.message))
         .collect();
-    triple([false, false, true], reason, &texts.join("; "))
+    texts.join("; ")
 }
 
 fn triple([ready, reconciling, stalled]: [bool; 3], reason: Reason, message: &str) -> Vec<Verdict> {

@@ -3,11 +3,15 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use melouvert_api::{Collectivity, PlanSpec, Reason, RegionSpec};
+use melouvert_api::{Collectivity, Reason, collectivity::Footing};
 use melouvert_domain::{MailDomain, NamespaceName, Siren, StorageSize};
-use melouvert_tenant_template::{TenantQuota, TenantResources, ValidatedTenant};
+use melouvert_tenant_template::{TenantQuota, TenantResources, TenantVolume, ValidatedTenant};
 
-use super::dereference::References;
+use super::{
+    dereference::References,
+    footing::{Chosen, LastKnown, millis},
+    ownership, volume,
+};
 
 /// One reason why a spec was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +27,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(field: impl Into<String>, reason: Reason, message: impl Into<String>) -> Self {
+    /// A refusal that the tenant may read whole.
+    pub fn new(field: impl Into<String>, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             reason,
@@ -33,37 +38,72 @@ impl Refusal {
     }
 }
 
+/// A tenant that can be rendered, and what of its spec cannot be applied: that part is kept as it
+/// was, and told.
+#[derive(Debug, Clone)]
+pub struct Valid {
+    /// What is rendered.
+    pub tenant: ValidatedTenant,
+    /// Which versions of region and plan it stands on.
+    pub footing: Footing,
+    /// What waits for somebody to change it.
+    pub kept: Vec<Refusal>,
+    /// What is under way.
+    pub waits: Vec<(Reason, String)>,
+}
+
 /// Checks everything and reports every fault at once.
 ///
-/// `others` are the region's other tenants, whatever their state.
+/// `others` are the region's other tenants, whatever their state. A space that was opened is kept
+/// with what it had in place of what is refused; it is refused as a whole only when nothing can
+/// stand in, or when it is not this object's or this installation's.
 pub fn validate<'a>(
     tenant: &Collectivity,
     references: &References,
+    chosen: Chosen,
     others: impl IntoIterator<Item = &'a Collectivity>,
     system_namespace: &str,
-) -> Result<ValidatedTenant, Vec<Refusal>> {
-    let mut refusals = Vec::new();
-    let siren = siren(tenant, &mut refusals);
-    let domains = domains(tenant, &mut refusals);
-    taken(tenant, others, &mut refusals);
-    let region = region(tenant, references, &mut refusals);
-    let figures = plan(tenant, references)
-        .and_then(|plan| figures(tenant, plan, references))
-        .map_err(|refusal| refusals.push(refusal))
-        .ok();
-    namespace(tenant, references, &mut refusals);
-    let uid = tenant.uid().unwrap_or_default();
-    let (Some(siren), Some(region), Some((quota, resources)), [main, rest @ ..], true) = (
+) -> Result<Valid, Vec<Refusal>> {
+    let mut fatal = Vec::new();
+    let siren = siren(tenant, &mut fatal);
+    ownership::check(tenant, references, system_namespace, &mut fatal);
+    let mut kept = Vec::new();
+    let mut domains = domains(tenant, &mut kept);
+    taken(tenant, others, &mut kept);
+    let opened = references.namespace.is_some();
+    let served = served(tenant);
+    if opened && !kept.is_empty() && !served.is_empty() {
+        domains = served;
+    }
+    kept.extend(chosen.refusals);
+    let parts = chosen.region.zip(chosen.plan);
+    let (Some(siren), Some((region, (plan_name, plan))), [main, rest @ ..], true, true) = (
         siren,
-        region,
-        figures,
+        parts,
         domains.as_slice(),
-        refusals.is_empty(),
+        fatal.is_empty(),
+        opened || kept.is_empty(),
     ) else {
-        return Err(refusals);
+        fatal.extend(kept);
+        return Err(fatal);
     };
-    Ok(ValidatedTenant {
-        uid,
+    let mut waits: Vec<_> = chosen
+        .waits
+        .into_iter()
+        .map(|text| (Reason::RolloutWaits, text))
+        .collect();
+    let known = LastKnown {
+        region_name: tenant.spec.region.clone(),
+        region,
+        plan_name,
+        plan,
+    };
+    let (quota, resources, volume) = figures(tenant, &known, references, &mut kept, &mut waits);
+    if !opened && !kept.is_empty() {
+        return Err(kept);
+    }
+    let valid = ValidatedTenant {
+        uid: tenant.uid().unwrap_or_default(),
         namespace: NamespaceName::of(&siren),
         siren,
         legal_name: tenant.spec.legal_name.clone(),
@@ -71,9 +111,17 @@ pub fn validate<'a>(
         other_domains: rest.to_vec(),
         lifecycle: tenant.spec.lifecycle.into(),
         quota,
+        volume,
         resources,
-        region,
+        last_known: known.text(),
+        region: known.region.clone(),
         system_namespace: system_namespace.into(),
+    };
+    Ok(Valid {
+        tenant: valid,
+        footing: known.footing(),
+        kept,
+        waits,
     })
 }
 
@@ -184,117 +232,58 @@ fn domain_taken(place: usize, domain: &str, holder: &Collectivity) -> Refusal {
     }
 }
 
-fn region(
-    tenant: &Collectivity,
-    references: &References,
-    refusals: &mut Vec<Refusal>,
-) -> Option<RegionSpec> {
-    let found = references.region.as_ref().map(|region| region.spec.clone());
-    if found.is_none() {
-        let message = format!(
-            "region {:?} does not exist; create it or name another",
-            tenant.spec.region
-        );
-        refusals.push(Refusal::new("spec.region", Reason::RegionNotFound, message));
-    }
-    found
-}
-
-fn plan<'a>(tenant: &Collectivity, references: &'a References) -> Result<&'a PlanSpec, Refusal> {
-    references
-        .plan
-        .as_ref()
-        .map(|plan| &plan.spec)
-        .ok_or_else(|| {
-            let message = format!(
-                "plan {:?} does not exist; create it or name another",
-                tenant.spec.plan
-            );
-            Refusal::new("spec.plan", Reason::PlanNotFound, message)
-        })
-}
-
+/// The figures of the plan with what replaces them. The plan was found usable.
 fn figures(
     tenant: &Collectivity,
-    plan: &PlanSpec,
+    known: &LastKnown,
     references: &References,
-) -> Result<(TenantQuota, TenantResources), Refusal> {
+    kept: &mut Vec<Refusal>,
+    waits: &mut Vec<(Reason, String)>,
+) -> (TenantQuota, TenantResources, TenantVolume) {
     let overrides = tenant.spec.overrides.clone().unwrap_or_default();
-    let storage = size("storage", overrides.storage.as_deref(), &plan.storage)?;
-    let mailbox = size(
+    let plan = &known.plan;
+    let none = StorageSize::from_bytes(0);
+    let of_plan = |text: &str| text.parse().unwrap_or(none);
+    let mut own = |name: &str, text: Option<&str>, plan: &str| match text.map(str::parse) {
+        Some(Ok(size)) => size,
+        Some(Err(error)) => {
+            let field = format!("spec.overrides.{name}");
+            let error: melouvert_domain::StorageSizeError = error;
+            kept.push(Refusal::new(field, Reason::InvalidSpec, error.to_string()));
+            of_plan(plan)
+        }
+        None => of_plan(plan),
+    };
+    let wanted = own("storage", overrides.storage.as_deref(), &plan.storage);
+    let mailbox = own(
         "mailboxQuota",
         overrides.mailbox_quota.as_deref(),
         &plan.mailbox_quota,
-    )?;
-    if let Some(current) = references.storage.filter(|current| *current > storage) {
-        let message = format!(
-            "the volume has {current} and cannot shrink to {storage}; ask for {current} or more"
-        );
-        return Err(Refusal::new(
-            "spec.overrides.storage",
-            Reason::StorageShrinks,
-            message,
-        ));
+    );
+    let class = known.region.storage_class.as_ref();
+    let volume = volume::decide(references.claim.as_ref(), wanted, class);
+    match volume.short {
+        // The storage may still do it.
+        Some((Reason::StorageNotGrown, text)) => waits.push((Reason::StorageNotGrown, text)),
+        Some((reason, text)) => {
+            let field = match overrides.storage {
+                Some(_) => "spec.overrides.storage",
+                None => "spec.plan",
+            };
+            kept.push(Refusal::new(field, reason, text));
+        }
+        None => {}
     }
-    let cpu_millis = millis(&plan.resources.cpu).ok_or_else(|| {
-        let message = format!(
-            "plan {}: {:?} is no amount of cores",
-            tenant.spec.plan, plan.resources.cpu
-        );
-        Refusal::new("spec.plan", Reason::InvalidPlan, message)
-    })?;
-    let memory = size("memory", None, &plan.resources.memory)?;
     let quota = TenantQuota {
         agents: overrides.agents.unwrap_or(plan.agents),
-        storage,
+        storage: volume.holds,
         mailbox,
     };
-    Ok((quota, TenantResources { cpu_millis, memory }))
-}
-
-fn size(name: &str, own: Option<&str>, plan: &str) -> Result<StorageSize, Refusal> {
-    match own {
-        Some(text) => text.parse::<StorageSize>().map_err(|error| {
-            Refusal::new(
-                format!("spec.overrides.{name}"),
-                Reason::InvalidSpec,
-                error.to_string(),
-            )
-        }),
-        None => plan.parse::<StorageSize>().map_err(|error| {
-            Refusal::new("spec.plan", Reason::InvalidPlan, format!("{name}: {error}"))
-        }),
-    }
-}
-
-/// Thousandths of a core in `2` or `500m`.
-fn millis(text: &str) -> Option<u32> {
-    match text.strip_suffix('m') {
-        Some(millis) => millis.parse().ok(),
-        None => text.parse::<u32>().ok()?.checked_mul(1000),
-    }
-    .filter(|millis| *millis > 0)
-}
-
-/// A namespace of this name that was opened for somebody else is never touched.
-fn namespace(tenant: &Collectivity, references: &References, refusals: &mut Vec<Refusal>) {
-    let foreign = references.namespace.as_ref().is_some_and(|namespace| {
-        namespace
-            .annotations()
-            .get(melouvert_tenant_template::COLLECTIVITY_UID)
-            != tenant.metadata.uid.as_ref()
-    });
-    if foreign {
-        let message = format!(
-            "namespace {} exists and was not opened for this object; the hoster must remove or restore it",
-            tenant.name_any()
-        );
-        refusals.push(Refusal::new(
-            "metadata.name",
-            Reason::NamespaceTaken,
-            message,
-        ));
-    }
+    let resources = TenantResources {
+        cpu_millis: millis(&plan.resources.cpu).unwrap_or_default(),
+        memory: of_plan(&plan.resources.memory),
+    };
+    (quota, resources, volume.asks)
 }
 
 #[cfg(test)]

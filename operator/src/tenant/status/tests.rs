@@ -17,6 +17,7 @@ fn account(progress: Progress) -> Account {
     Account {
         facts: None,
         progress,
+        apart: Apart::default(),
         end: End::NotAsked,
         empty: false,
         journaled: true,
@@ -127,4 +128,42 @@ fn erasure_is_due_only_after_the_notice() {
             .iter()
             .any(|condition| condition.type_ == ERASURE_DUE)
     );
+}
+
+#[test]
+fn what_is_kept_apart_shows_beside_a_space_that_serves() {
+    let mut account = account(working());
+    account.apart.kept = vec![Refusal::new(
+        "spec.plan",
+        Reason::StorageShrinks,
+        "the volume has 2Gi and cannot shrink to 1Gi",
+    )];
+    account.apart.waits = vec![(Reason::RolloutWaits, "tried on col-1 first".into())];
+    let status = compute(&tenant(), &account, at(1));
+    let told: Vec<_> = status
+        .conditions
+        .iter()
+        .map(|c| (c.type_.as_str(), c.status.as_str(), c.reason.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (READY, "True", "Serving"),
+            (RECONCILING, "True", "RolloutWaits"),
+            (STALLED, "True", "StorageShrinks"),
+        ]
+    );
+    assert!(
+        status.conditions[2]
+            .message
+            .starts_with("spec.plan: the volume has 2Gi")
+    );
+    // A step that fails is not hidden by what waits.
+    account.progress = Progress::Waiting {
+        reason: Reason::DatabaseUnreachable,
+        message: "refused".into(),
+    };
+    let status = compute(&tenant(), &account, at(1));
+    assert_eq!(status.conditions[1].reason, "DatabaseUnreachable");
+    assert!(holds(&status.conditions, STALLED));
 }
