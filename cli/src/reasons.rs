@@ -104,7 +104,7 @@ fn instant(message: &str) -> Option<jiff::Timestamp> {
 
 fn find(condition: &Condition) -> Option<Words> {
     let reason = Reason::parse(&condition.reason)?;
-    WORDS.into_iter().find(|(known, ..)| *known == reason)
+    WORDS.iter().copied().find(|(known, ..)| *known == reason)
 }
 
 #[cfg(test)]

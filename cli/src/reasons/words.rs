@@ -5,7 +5,7 @@ use melouvert_api::Reason;
 use super::{Adds, Words};
 
 /// What is the case, then what to do where somebody has to.
-pub(super) const WORDS: [Words; 40] = [
+pub(super) const WORDS: &[Words] = &[
     (
         Reason::InvalidSpec,
         "un champ est incorrect : corrigez-le",
@@ -38,14 +38,26 @@ pub(super) const WORDS: [Words; 40] = [
     ),
     (
         Reason::NamespaceTaken,
-        "l'espace de noms existe et n'est pas à cette collectivité : l'hébergeur doit le retirer ou le rétablir",
-        "the namespace exists and is not this collectivity's: the hoster must remove or restore it",
+        "l'espace de noms est à un autre objet ou à une autre installation : rien n'y a été touché, l'hébergeur doit décider",
+        "the namespace is another object's or another installation's: nothing in it was touched, the hoster must decide",
         Adds::Fields,
     ),
     (
         Reason::StorageShrinks,
-        "le volume ne peut pas rétrécir : demandez au moins sa taille actuelle",
-        "the volume cannot shrink: ask for its present size at least",
+        "le volume ne peut pas rétrécir et reste ce qu'il est : demandez au moins sa taille actuelle",
+        "the volume cannot shrink and stays what it is: ask for its present size at least",
+        Adds::Fields,
+    ),
+    (
+        Reason::StorageNotGrown,
+        "le stockage n'a pas agrandi le volume : voyez sa StorageClass, ou redemandez la taille actuelle",
+        "the storage has not made the volume larger: see its StorageClass, or ask for the present size again",
+        Adds::Cause,
+    ),
+    (
+        Reason::AgentsWithoutDomain,
+        "un domaine retiré a encore des agents, qui ne reçoivent plus rien : remettez-le, ou retirez-les",
+        "a domain that was removed still has agents, who receive nothing more: put it back, or remove them",
         Adds::Fields,
     ),
     (
@@ -131,6 +143,48 @@ pub(super) const WORDS: [Words; 40] = [
         "les serveurs de messagerie démarrent",
         "the mail servers are starting",
         Adds::Nothing,
+    ),
+    (
+        Reason::PodForbidden,
+        "le cluster refuse de créer le pod de messagerie : LimitRange, quota ou règle d'admission",
+        "the cluster refuses to make the mail pod: a LimitRange, a quota or an admission rule",
+        Adds::Cause,
+    ),
+    (
+        Reason::PodUnschedulable,
+        "aucun nœud ne peut prendre le pod de messagerie",
+        "no node can take the mail pod",
+        Adds::Cause,
+    ),
+    (
+        Reason::ImageNotPulled,
+        "l'image d'un serveur est introuvable : corrigez images dans les valeurs",
+        "a server's image cannot be had: correct images in the values",
+        Adds::Cause,
+    ),
+    (
+        Reason::PodCrashes,
+        "un serveur de messagerie s'arrête sans cesse : voyez ses journaux",
+        "a mail server ends again and again: see its logs",
+        Adds::Cause,
+    ),
+    (
+        Reason::PodStuck,
+        "le pod de messagerie attend ce qui ne vient pas : volume, Secret ou réglage",
+        "the mail pod waits for what does not come: a volume, a Secret or a setting",
+        Adds::Cause,
+    ),
+    (
+        Reason::VolumeFull,
+        "le volume de messagerie est plein : le courrier attend chez l'expéditeur, agrandissez le volume",
+        "the mail volume is full: mail waits at its sender, make the volume larger",
+        Adds::Cause,
+    ),
+    (
+        Reason::RolloutWaits,
+        "un changement de région ou d'offre est d'abord essayé sur un autre espace",
+        "a change of region or plan is tried on another space first",
+        Adds::Cause,
     ),
     (
         Reason::GreetingNotSeen,

@@ -1,5 +1,6 @@
 //! `melouvert collectivity`: opens, shows, suspends and ends spaces.
 
+mod adopt;
 mod change;
 mod delete;
 mod identity;
@@ -114,6 +115,26 @@ pub const FRENCH: &[French] = &[
         "dry_run",
         "Montre le changement, sans rien changer",
     ),
+    about(
+        "collectivity adopt",
+        "Reprend l'espace d'un objet disparu, après une restauration\n\nUne collectivité restaurée d'une sauvegarde est un objet nouveau : son espace de noms, resté en place, appartient à l'ancien. Sans --namespace-uid, la commande montre ce qui serait repris et ne change rien.",
+    ),
+    arg("collectivity adopt", "siren", "SIREN de la collectivité"),
+    arg(
+        "collectivity adopt",
+        "namespace_uid",
+        "UID de l'espace de noms à reprendre ; sans lui, la commande l'affiche et ne change rien",
+    ),
+    arg(
+        "collectivity adopt",
+        "timeout",
+        "Durée d'attente au plus, p. ex. 5m",
+    ),
+    arg(
+        "collectivity adopt",
+        "dry_run",
+        "Montre le changement, sans rien changer",
+    ),
     about("collectivity resume", "Rouvre un espace suspendu"),
     arg("collectivity resume", "siren", "SIREN de la collectivité"),
     arg(
@@ -190,6 +211,12 @@ pub enum Command {
     Suspend(turn::Args),
     /// Reopen a suspended space
     Resume(turn::Args),
+    /// Take over the space of an object that is gone, after a restore
+    ///
+    /// A collectivity that was restored from a backup is a new object: its namespace, which stayed,
+    /// belongs to the old one. Without --namespace-uid, the command shows what would be taken over and
+    /// changes nothing.
+    Adopt(adopt::Args),
     /// Ask for the end of a space, erased 21 days later at the earliest
     ///
     /// The servers stop at once; mail and database are kept until the date shown, and
@@ -209,6 +236,7 @@ impl Command {
             Self::Show(args) => args.run(context).await,
             Self::Suspend(args) => args.run(context, &turn::SUSPEND).await,
             Self::Resume(args) => args.run(context, &turn::RESUME).await,
+            Self::Adopt(args) => args.run(context).await,
             Self::Delete(args) => args.run(context).await,
             Self::Undelete(args) => args.run(context, &turn::UNDELETE).await,
         }

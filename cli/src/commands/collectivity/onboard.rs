@@ -153,6 +153,7 @@ impl Args {
             overrides: None,
             contacts,
             lifecycle: LifecycleSchema::Active,
+            adopts: None,
         })
     }
 

@@ -21,7 +21,10 @@ pub fn state(object: &Collectivity, lang: Lang) -> &'static str {
         .as_ref()
         .map_or(&[][..], |status| &status.conditions);
     match object.spec.lifecycle {
-        _ if holds(conditions, STALLED) => lang.pick("bloquée", "stalled"),
+        // What is refused of a space that serves is told below; it is open all the same.
+        _ if holds(conditions, STALLED) && !holds(conditions, READY) => {
+            lang.pick("bloquée", "stalled")
+        }
         LifecycleSchema::Terminating => lang.pick("en fin", "terminating"),
         LifecycleSchema::Suspended => lang.pick("suspendue", "suspended"),
         LifecycleSchema::Active if holds(conditions, READY) => lang.pick("ouverte", "ready"),

@@ -92,8 +92,12 @@ impl Args {
         if self.dry_run {
             return change::preview(context, Some(&object), &changed);
         }
-        wait::until(context, &api, &changed.name_any(), timeout, turn.judge).await?;
+        let seen = wait::until(context, &api, &changed.name_any(), timeout, turn.judge).await?;
         context.note(&(turn.done)(&name));
+        if let Some(why) = wait::apart(seen.as_ref()) {
+            let (fr, en) = (why.fr, why.en);
+            context.note(&text!("Reste à régler : {fr}", "Still to be settled: {en}"));
+        }
         Ok(())
     }
 }

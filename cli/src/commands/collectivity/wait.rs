@@ -42,14 +42,28 @@ pub fn serving(object: Option<&Collectivity>) -> Sight {
     };
     let conditions = current(object);
     let find = |kind| conditions.iter().find(|c| c.type_ == kind);
+    // What is refused of a space that serves is kept as it was, and told apart: see `apart`.
+    if find(READY).is_some_and(|ready| ready.status == "True") {
+        return Sight::Done;
+    }
     if let Some(stalled) = find(STALLED).filter(|c| c.status == "True") {
         return Sight::Stuck(reasons::full(stalled));
     }
     match (find(READY), find(RECONCILING)) {
-        (Some(ready), _) if ready.status == "True" => Sight::Done,
         (_, Some(going)) | (Some(going), None) => Sight::Going(reasons::brief(going)),
         (None, None) => Sight::Going(text!("prise en charge…", "being taken up…")),
     }
+}
+
+/// What is kept as it was in a space that serves, and why.
+pub fn apart(object: Option<&Collectivity>) -> Option<Text> {
+    let conditions = &object?.status.as_ref()?.conditions;
+    let holds = |kind| {
+        conditions
+            .iter()
+            .any(|c| c.type_ == kind && c.status == "True")
+    };
+    holds(READY).then(|| reasons::first_of(conditions, &[STALLED]))?
 }
 
 /// Whether the operator is done with the present spec, serving or not.
@@ -258,6 +272,22 @@ mod tests {
         };
         assert_eq!(text.en, "the mail servers are starting");
         assert!(matches!(serving(None), Sight::Stuck(_)));
+    }
+
+    #[test]
+    fn what_is_refused_of_a_space_that_serves_is_told_apart() {
+        let object = seen(2, &[(READY, true), (STALLED, true)]);
+        assert_eq!(serving(Some(&object)), Sight::Done);
+        assert_eq!(settled(Some(&object)), Sight::Done);
+        assert!(apart(Some(&object)).is_some());
+        assert_eq!(
+            apart(Some(&seen(2, &[(READY, true), (STALLED, false)]))),
+            None
+        );
+        assert_eq!(
+            apart(Some(&seen(2, &[(READY, false), (STALLED, true)]))),
+            None
+        );
     }
 
     #[test]

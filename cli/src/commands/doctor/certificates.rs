@@ -2,13 +2,17 @@
 
 use jiff::Timestamp;
 use melouvert_api::{
-    Collectivity,
+    Collectivity, Reason,
     collectivity::LifecycleSchema,
-    condition::{READY, RECONCILING, STALLED, holds},
+    condition::{CONTESTED, READY, RECONCILING, STALLED, holds},
 };
 
 use super::{Check, Verdict};
-use crate::{commands::cert::Standing, text::text};
+use crate::{
+    commands::cert::Standing,
+    reasons,
+    text::{Text, text},
+};
 
 /// Whether every active space serves.
 pub fn spaces(all: &[Collectivity]) -> Check {
@@ -28,7 +32,10 @@ pub fn spaces(all: &[Collectivity]) -> Check {
         .collect();
     let broken: Vec<_> = all
         .iter()
-        .filter(|o| of(o, STALLED) || (waiting.contains(o) && !of(o, RECONCILING)))
+        .filter(|o| {
+            !of(o, READY) && of(o, STALLED)
+                || (waiting.contains(o) && (!of(o, RECONCILING) || is_stuck(o)))
+        })
         .collect();
     if !broken.is_empty() {
         let names = broken.iter().map(name).collect::<Vec<_>>().join(", ");
@@ -58,6 +65,70 @@ pub fn spaces(all: &[Collectivity]) -> Check {
             "{total} space(s), all in order"
         ),
     )
+}
+
+/// Reasons that do not pass by themselves, though the operator keeps looking.
+const STUCK: [Reason; 6] = [
+    Reason::PodForbidden,
+    Reason::PodUnschedulable,
+    Reason::ImageNotPulled,
+    Reason::PodCrashes,
+    Reason::PodStuck,
+    Reason::VolumeFull,
+];
+
+fn is_stuck(object: &Collectivity) -> bool {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .filter(|c| c.type_ == READY)
+        .any(|c| STUCK.iter().any(|reason| reason.as_str() == c.reason))
+}
+
+/// What serves, but is not as it was asked: refused changes, changes tried elsewhere first, and
+/// spaces that two installations want.
+pub fn apart(all: &[Collectivity]) -> Option<Check> {
+    let told = |kind: &'static str, object: &Collectivity| {
+        let conditions = &object.status.as_ref()?.conditions;
+        holds(conditions, READY).then_some(())?;
+        let text = reasons::first_of(conditions, &[kind])?;
+        let siren = &object.spec.siren;
+        Some(Text {
+            fr: format!("{siren} : {}", text.fr),
+            en: format!("{siren}: {}", text.en),
+        })
+    };
+    let of = |kind| {
+        all.iter()
+            .filter_map(|object| told(kind, object))
+            .collect::<Vec<_>>()
+    };
+    let subject = text!("Changements non appliqués", "Changes not applied");
+    for (kind, verdict) in [
+        (CONTESTED, Verdict::Failed),
+        (STALLED, Verdict::Failed),
+        (RECONCILING, Verdict::Attention),
+    ] {
+        let lines = of(kind);
+        if lines.is_empty() {
+            continue;
+        }
+        let join = |pick: fn(&Text) -> &String| {
+            lines
+                .iter()
+                .map(|t| pick(t).as_str())
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let seen = Text {
+            fr: join(|text| &text.fr),
+            en: join(|text| &text.en),
+        };
+        return Some(Check::new(subject, verdict, seen).remedy(text!(
+            "l'espace garde ce qu'il avait ; melouvert collectivity show SIREN dit tout",
+            "the space keeps what it had; melouvert collectivity show SIREN tells all"
+        )));
+    }
+    None
 }
 
 /// Whether every certificate is valid and renewed in time.

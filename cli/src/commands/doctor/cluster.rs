@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use kube::{Api, Client, api::ListParams};
-use melouvert_api::{GROUP, Plan, Region, VERSION};
+use melouvert_api::{Collectivity, GROUP, Plan, Region, VERSION};
 
 use super::{Check, Verdict};
 use crate::{
@@ -11,10 +11,12 @@ use crate::{
 };
 
 /// The policies that the chart installs.
-const POLICIES: [&str; 3] = [
+const POLICIES: [&str; 5] = [
     "melouvert-collectivity-deletion",
     "melouvert-tenant-data",
     "melouvert-changed-by",
+    "melouvert-region-in-use",
+    "melouvert-plan-in-use",
 ];
 const KINDS: [&str; 4] = ["Collectivity", "Migration", "Plan", "Region"];
 
@@ -137,6 +139,41 @@ pub async fn offers(client: &Client) -> [Check; 2] {
             "Region",
         ),
     ]
+}
+
+/// Regions that no space rests on, beside those that some do: left behind, nothing keeps them.
+pub async fn unused_regions(client: &Client, all: &[Collectivity]) -> Option<Check> {
+    let subject = text!("Régions sans espace", "Regions without a space");
+    let regions = Api::<Region>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
+    let regions = match regions {
+        Ok(regions) => regions.items,
+        Err(error) => {
+            let doing = text!("lire les objets Region", "read the Region objects");
+            return Some(Check::error(subject, explain(&error, &doing)));
+        }
+    };
+    let names: Vec<String> = regions
+        .into_iter()
+        .filter_map(|r| r.metadata.name)
+        .collect();
+    let unused = left_behind(&names, all);
+    (!unused.is_empty()).then(|| {
+        Check::new(subject, Verdict::Attention, Text::verbatim(unused)).remedy(text!(
+            "une installation sert une seule région : supprimez celles qui ne servent plus",
+            "an installation serves one region: delete those that are of no use any more"
+        ))
+    })
+}
+
+fn left_behind(names: &[String], all: &[Collectivity]) -> String {
+    let rests = |name: &String| all.iter().any(|object| object.spec.region == *name);
+    if !names.iter().any(rests) {
+        return String::new();
+    }
+    let unused = names.iter().filter(|name| !rests(name)).map(String::as_str);
+    unused.collect::<Vec<_>>().join(", ")
 }
 
 fn some(subject: Text, names: kube::Result<Vec<String>>, kind: &str) -> Check {

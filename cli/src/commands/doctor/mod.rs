@@ -3,7 +3,9 @@
 mod certificates;
 mod cluster;
 mod operator;
+mod parts;
 mod rights;
+mod volumes;
 
 use kube::Client;
 use serde::Serialize;
@@ -168,9 +170,13 @@ async fn examine(context: &Context, client: &Client) -> Vec<Check> {
     checks.push(cluster::policies(client).await);
     checks.extend(cluster::offers(client).await);
     checks.extend(operator::checks(client, &context.system_namespace).await);
+    checks.extend(parts::checks(client, &context.system_namespace).await);
     match collectivity::all(client).await {
         Ok(all) => {
             checks.push(certificates::spaces(&all));
+            checks.extend(certificates::apart(&all));
+            checks.extend(cluster::unused_regions(client, &all).await);
+            checks.extend(volumes::checks(context, &all).await);
             checks.push(certificates::certificates(&all, jiff::Timestamp::now()));
         }
         Err(error) => checks.push(Check::error(

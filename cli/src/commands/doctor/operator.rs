@@ -19,11 +19,38 @@ const HEALTH_PORT: u16 = 8080;
 /// Whether the operator runs and reaches its database.
 pub async fn checks(client: &Client, namespace: &str) -> Vec<Check> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let running = pod(&pods, namespace).await;
-    if running.verdict == Verdict::Failed {
-        return vec![running];
+    let mut running = pod(&pods, namespace).await;
+    if running.verdict != Verdict::Failed {
+        return vec![running, database(&pods).await];
     }
-    vec![running, database(&pods).await]
+    // Not ready does not mean silent: it says itself what it lacks.
+    match ready(&pods).await {
+        Ok((_, said)) if said.starts_with("database:") => {
+            running.remedy = None;
+            vec![running, unreached(&said)]
+        }
+        Ok((_, said)) => {
+            let said = said.trim();
+            running.seen.fr = format!("{} : {said}", running.seen.fr);
+            running.seen.en = format!("{}: {said}", running.seen.en);
+            vec![running]
+        }
+        Err(_) => vec![running],
+    }
+}
+
+/// What the operator says of a database that it does not reach.
+fn unreached(said: &str) -> Check {
+    let said = said.trim().to_owned();
+    Check::new(
+        text!("Base de données", "Database"),
+        Verdict::Failed,
+        Text::verbatim(said),
+    )
+    .remedy(text!(
+        "vérifiez le pod melouvert-postgresql-0, ou le serveur externe donné au chart",
+        "check pod melouvert-postgresql-0, or the external server given to the chart"
+    ))
 }
 
 async fn pod(pods: &Api<Pod>, namespace: &str) -> Check {
@@ -90,13 +117,7 @@ async fn database(pods: &Api<Pod>) -> Check {
             Verdict::Ok,
             text!("jointe par l'opérateur", "reached by the operator"),
         ),
-        Ok((_, body)) => {
-            let said = body.trim().to_owned();
-            Check::new(subject, Verdict::Failed, Text::verbatim(said)).remedy(text!(
-                "vérifiez le pod melouvert-postgresql-0, ou le serveur externe donné au chart",
-                "check pod melouvert-postgresql-0, or the external server given to the chart"
-            ))
-        }
+        Ok((_, body)) => unreached(&body),
         Err(error) => Check::error(subject, error),
     }
 }
