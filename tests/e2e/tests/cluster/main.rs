@@ -14,6 +14,7 @@ mod journal;
 mod leader;
 mod lifecycle;
 mod migration;
+mod on_call;
 mod refusals;
 mod repair;
 mod uninstall;
