@@ -102,6 +102,7 @@ impl Apart {
 
 impl Account {
     /// The same, having come so far.
+    #[must_use]
     pub fn at(&self, progress: Progress) -> Self {
         Self {
             progress,

@@ -33,7 +33,7 @@ pub fn spaces(all: &[Collectivity]) -> Check {
     let broken: Vec<_> = all
         .iter()
         .filter(|o| {
-            !of(o, READY) && of(o, STALLED)
+            !of(o, READY) && of(o, STALLED) && !of(o, RECONCILING)
                 || (waiting.contains(o) && (!of(o, RECONCILING) || is_stuck(o)))
         })
         .collect();
