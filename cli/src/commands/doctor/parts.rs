@@ -164,12 +164,10 @@ mod tests {
         (verdict, seen.en)
     }
 
-    fn pod(created: &str, waiting: &Value) -> Option<Value> {
-        Some(
-            json!({"metadata": {"creationTimestamp": created}, "status": {"containerStatuses": [
+    fn pod(created: &str, waiting: &Value) -> Value {
+        json!({"metadata": {"creationTimestamp": created}, "status": {"containerStatuses": [
             {"name": "exim", "image": "exim:typo", "imageID": "", "ready": false, "restartCount": 0,
-                "state": {"waiting": waiting}}]}}),
-        )
+                "state": {"waiting": waiting}}]}})
     }
 
     #[test]
@@ -182,18 +180,18 @@ mod tests {
         );
         assert_eq!(judged(1, 0, None).0, Verdict::Failed);
         let pull = json!({"reason": "ImagePullBackOff", "message": "not found"});
-        let (verdict, seen) = judged(1, 0, pod("2026-11-30T10:09:50Z", &pull));
+        let (verdict, seen) = judged(1, 0, Some(pod("2026-11-30T10:09:50Z", &pull)));
         assert!(
             verdict == Verdict::Failed && seen.contains("ImagePullBackOff (exim:typo) not found"),
             "{seen}"
         );
         let creating = json!({"reason": "ContainerCreating"});
         assert_eq!(
-            judged(1, 0, pod("2026-11-30T10:09:50Z", &creating)).0,
+            judged(1, 0, Some(pod("2026-11-30T10:09:50Z", &creating))).0,
             Verdict::Attention
         );
         assert_eq!(
-            judged(1, 0, pod("2026-11-30T10:00:00Z", &creating)).0,
+            judged(1, 0, Some(pod("2026-11-30T10:00:00Z", &creating))).0,
             Verdict::Failed
         );
     }
