@@ -88,10 +88,10 @@ fn opened(spec: &Value) -> (Collectivity, References) {
         .into(),
     );
     found.namespace = Some(namespace);
-    let size = Some("20Gi".parse().unwrap());
+    let size = "20Gi".parse().unwrap();
     found.claim = Some(Claim {
-        requested: size.unwrap(),
-        capacity: size,
+        requested: size,
+        capacity: Some(size),
         class: Some("fast".into()),
     });
     (tenant, found)
