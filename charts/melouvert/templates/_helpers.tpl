@@ -8,6 +8,15 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{ include "melouvert.selector" . }}
 {{- end }}
 
+{{/* The same for pods, without the version: a chart that is newer and nothing else restarts no server. */}}
+{{- define "melouvert.podLabels" -}}
+app.kubernetes.io/name: melouvert
+app.kubernetes.io/part-of: melouvert
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{ include "melouvert.selector" . }}
+{{- end }}
+
 {{- define "melouvert.selector" -}}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
