@@ -26,6 +26,11 @@ pub fn files() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
                 .annotations
                 .get_or_insert_default()
                 .insert("helm.sh/resource-policy".into(), "keep".into());
+            // By which the chart's policy knows them.
+            crd.metadata
+                .labels
+                .get_or_insert_default()
+                .insert("app.kubernetes.io/part-of".into(), "melouvert".into());
             let name = format!("{}.yaml", crd.spec.names.plural);
             Ok((name, serde_saphyr::to_string(&crd)?))
         })
