@@ -3,6 +3,7 @@
 use melouvert_api::labels::component;
 use melouvert_domain::{MailDomain, NamespaceName};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use crate::{
     KeyPairPem, Object, certificates,
@@ -111,7 +112,7 @@ pub struct Route {
 }
 
 /// The ConfigMap by which the relays know tenants: `domains` says where a domain's mail goes,
-/// `senders` which tenant may send from it. Sorted, so that the same tenants give the same object.
+/// `domains.sha256` that it is whole, `senders` which tenant may send from it. Sorted, so that the same tenants give the same object.
 pub fn render_relay_maps(system_namespace: &str, routes: &[Route]) -> Object {
     let mut sorted: Vec<&Route> = routes.iter().collect();
     sorted.sort_unstable();
@@ -123,7 +124,12 @@ pub fn render_relay_maps(system_namespace: &str, routes: &[Route]) -> Object {
     let hosts = hosts.iter().map(String::as_str);
     let domains = domain_map(sorted.iter().map(|r| &r.domain).zip(hosts));
     let senders = domain_map(sorted.iter().map(|r| (&r.domain, r.namespace.as_str())));
-    let data = Strings::from([("domains".into(), domains), ("senders".into(), senders)]);
+    let digest = hex::encode(Sha256::digest(&domains));
+    let data = Strings::from([
+        ("domains".into(), domains),
+        ("domains.sha256".into(), digest),
+        ("senders".into(), senders),
+    ]);
     Object::of(&place(system_namespace, "relay").config_map(RELAY_MAPS, data))
 }
 
