@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use melouvert_store::{PlatformStore, Server, StoreError};
+use melouvert_api::Reason;
+use melouvert_store::{MayMake, PlatformStore, Server, StoreError};
 use melouvert_tenant_template::platform::REGION_CA_SECRET;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::{backoff, bootstrap, cluster::secret, events::Events, settings::Settings};
+use crate::{backoff, bootstrap, cluster::secret, events::Events, heads, settings::Settings};
 
 /// The key of the authority's certificate, in the database's Secret and in the region's root's.
 const AUTHORITY: &str = "ca.crt";
@@ -43,6 +44,12 @@ pub enum DatabaseError {
         #[source]
         source: Box<StoreError>,
     },
+    /// What was seen elsewhere of the region could not be read.
+    #[error("failed to look for traces of an earlier database")]
+    Traces(#[source] Box<kube::Error>),
+    /// The platform's database was made before and is not there.
+    #[error("the platform's database is lost: {0}")]
+    Lost(String),
     /// No connection was made yet since the operator started.
     #[error("the database was not reached yet: {last}")]
     NotYet {
@@ -51,10 +58,17 @@ pub enum DatabaseError {
     },
 }
 
+impl DatabaseError {
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::Connect { source, .. } if matches!(**source, StoreError::Gone { .. }))
+    }
+}
+
 /// What is known of the connection.
 #[derive(Clone)]
 enum State {
     Away(String),
+    Lost(String),
     Connected(Connected),
 }
 
@@ -106,6 +120,7 @@ impl Database {
         match &*self.state.borrow() {
             State::Connected(known) => Ok(known.clone()),
             State::Away(last) => Err(DatabaseError::NotYet { last: last.clone() }),
+            State::Lost(last) => Err(DatabaseError::Lost(last.clone())),
         }
     }
 
@@ -120,7 +135,7 @@ impl Database {
             .ok()?
         {
             State::Connected(known) => Some(known.store.clone()),
-            State::Away(_) => None,
+            State::Away(_) | State::Lost(_) => None,
         }
     }
 }
@@ -143,8 +158,19 @@ impl Connector {
                     let wait = backoff::delay(failures).min(LONGEST_WAIT);
                     let text = crate::errors::chain(&error);
                     tracing::warn!(failures, retry_in = ?wait, error = text, "the database is away");
-                    events.own_warning("DatabaseUnreachable", &text).await;
-                    self.state.send_replace(State::Away(text));
+                    let lost = error.is_lost();
+                    let reason = if lost {
+                        Reason::DatabaseLost
+                    } else {
+                        Reason::DatabaseUnreachable
+                    };
+                    events.own_warning(reason.as_str(), &text).await;
+                    let state = if lost {
+                        State::Lost(text)
+                    } else {
+                        State::Away(text)
+                    };
+                    self.state.send_replace(state);
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -174,7 +200,8 @@ impl Connector {
             password: SecretString::from(password),
             ca_pem: ca_pem.clone(),
         };
-        match PlatformStore::connect(&server).await {
+        let may_make = self.may_make().await?;
+        match PlatformStore::connect(&server, may_make).await {
             Ok(store) => Ok(Connected { store, ca_pem }),
             Err(source) => Err(DatabaseError::Connect {
                 host: server.host,
@@ -182,6 +209,24 @@ impl Connector {
                 source: Box::new(source),
             }),
         }
+    }
+
+    /// Whether the platform's database may be made: not once its journal's head was seen, nor where
+    /// there is any space, unless somebody answered for it.
+    async fn may_make(&self) -> Result<MayMake, DatabaseError> {
+        let traces = |source| DatabaseError::Traces(Box::new(source));
+        let known = heads::known(&self.client, &self.settings.namespace)
+            .await
+            .map_err(traces)?;
+        if known.accepts(heads::PLATFORM) {
+            return Ok(MayMake::Anew);
+        }
+        let spaces = bootstrap::has_spaces(&self.client).await.map_err(traces)?;
+        Ok(if known.knows(heads::PLATFORM) || spaces {
+            MayMake::Never
+        } else {
+            MayMake::First
+        })
     }
 
     /// The authority that the hoster named, in the Region or beside the password.

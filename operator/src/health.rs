@@ -1,9 +1,9 @@
-//! `/healthz`, `/readyz`, `/metrics`.
+//! `/healthz`, `/readyz`, `/metrics`, `/alarms`.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -11,7 +11,7 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{database::Database, leader::Leadership, metrics::Metrics};
+use crate::{alarms::Alarms, database::Database, leader::Leadership, metrics::Metrics};
 
 /// What the endpoints tell.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct Health {
     pub leadership: Leadership,
     /// The figures.
     pub metrics: Arc<Metrics>,
+    /// What somebody should look at.
+    pub alarms: Alarms,
 }
 
 /// Serves until `stop`.
@@ -35,6 +37,7 @@ pub async fn serve(
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/alarms", get(alarms))
         .with_state(health);
     axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -69,8 +72,13 @@ async fn ready(State(health): State<Health>) -> Response {
 
 async fn metrics(State(health): State<Health>) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    health.metrics.alarms(&health.alarms.all());
     match health.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+async fn alarms(State(health): State<Health>) -> Response {
+    Json(health.alarms.all()).into_response()
 }

@@ -33,12 +33,15 @@
 //! watch the metadata of Secrets is the right to list them whole. The operator never does; its
 //! token is the key of the region all the same, and stays in its pod.
 
+pub mod alarms;
 pub mod backoff;
 pub mod bootstrap;
 pub mod cluster;
 pub mod database;
+pub mod deferred;
 pub mod errors;
 pub mod events;
+pub mod heads;
 pub mod health;
 pub mod leader;
 pub mod metrics;
@@ -50,3 +53,4 @@ pub mod rollout;
 pub mod run;
 pub mod settings;
 pub mod tenant;
+pub mod tolerant;

@@ -2,6 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
+use melouvert_api::alarm::Alarms;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -32,6 +33,13 @@ pub struct TenantState {
     condition: &'static str,
 }
 
+/// What somebody should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AlarmOf {
+    kind: &'static str,
+    subject: String,
+}
+
 /// Tenants by what their conditions say first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct TenantReason {
@@ -49,6 +57,7 @@ pub struct Metrics {
     reasons: Family<TenantReason, Gauge>,
     applied: Counter,
     first_expiry: Gauge,
+    alarms: Family<AlarmOf, Gauge>,
 }
 
 fn buckets() -> Histogram {
@@ -97,6 +106,12 @@ impl Default for Metrics {
             "When the first certificate in use expires",
             first_expiry.clone(),
         );
+        let alarms = Family::<AlarmOf, Gauge>::default();
+        registry.register(
+            "alarm_since_timestamp_seconds",
+            "Since when something asks for a look, by kind and by domain, space or object",
+            alarms.clone(),
+        );
         Self {
             registry: Mutex::new(registry),
             reconciliations,
@@ -106,6 +121,7 @@ impl Default for Metrics {
             reasons,
             applied,
             first_expiry,
+            alarms,
         }
     }
 }
@@ -161,6 +177,20 @@ impl Metrics {
         self.first_expiry.set(second);
     }
 
+    /// Sets what somebody should look at.
+    pub fn alarms(&self, standing: &Alarms) {
+        self.alarms.clear();
+        for alarm in &standing.alarms {
+            let label = AlarmOf {
+                kind: alarm.kind.as_str(),
+                subject: alarm.subject.clone(),
+            };
+            let since = alarm.since.parse::<jiff::Timestamp>();
+            let since = since.map_or(0, jiff::Timestamp::as_second);
+            self.alarms.get_or_create(&label).set(since);
+        }
+    }
+
     /// The exposition in OpenMetrics text.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
@@ -183,10 +213,28 @@ mod tests {
         metrics.reconciled("tenant", Duration::from_millis(20));
         metrics.failed("tenant", "PodNotReady");
         metrics.tenants(3, 1, 0);
+        let alarm = melouvert_api::alarm::Alarm {
+            kind: melouvert_api::alarm::AlarmKind::MailDeferred,
+            subject: "caen.example".into(),
+            since: "1970-01-01T00:00:07Z".into(),
+            detail: "451".into(),
+        };
+        let gone = melouvert_api::alarm::Alarm {
+            subject: "gone.example".into(),
+            ..alarm.clone()
+        };
+        metrics.alarms(&Alarms {
+            alarms: vec![alarm.clone(), gone],
+        });
+        metrics.alarms(&Alarms {
+            alarms: vec![alarm],
+        });
         metrics.reasons([("ImageNotPulled".to_owned(), 2)]);
         metrics.reasons([("Serving".to_owned(), 3), ("VolumeFull".to_owned(), 1)]);
         let text = metrics.text().unwrap();
+        assert!(!text.contains("gone.example"), "{text}");
         for line in [
+            r#"melouvert_alarm_since_timestamp_seconds{kind="MailDeferred",subject="caen.example"} 7"#,
             r#"melouvert_reconciliations_total{controller="tenant"} 1"#,
             r#"melouvert_reconciliation_failures_total{controller="tenant",reason="PodNotReady"} 1"#,
             r#"melouvert_tenants{condition="Ready"} 3"#,

@@ -1,10 +1,16 @@
 //! Which pod takes a domain's mail, and who may send as it: the relays' maps, kept from all
 //! accepted tenants.
+//!
+//! A domain that leaves the maps is refused for good at the MX. So they are written only from a
+//! complete list, and what no object tells any more stays until it is known to be over.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+pub mod routes;
+
+use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, PartialObjectMeta, Patch, PatchParams},
@@ -12,20 +18,22 @@ use kube::{
 };
 use melouvert_api::{
     Collectivity,
-    collectivity::LifecycleSchema,
+    alarm::AlarmKind,
     labels::{self, component},
 };
-use melouvert_domain::NamespaceName;
-use melouvert_tenant_template::{Route, render_relay_maps};
+use melouvert_tenant_template::{Route, platform::RELAY_MAPS, render_relay_maps};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alarms::Alarms,
     backoff,
     cluster::{Applier, ApplyError, Outcome},
     errors,
-    tenant::validate,
+    events::Events,
+    tolerant::{Found, Listed, Unreadable},
 };
+use routes::Fate;
 
 /// On relay pods: a new value makes the kubelet look at the ConfigMap at once.
 const MAPS_HASH: &str = "melouvert.fr/maps-hash";
@@ -51,31 +59,6 @@ pub enum RelayError {
     },
 }
 
-/// Which domain belongs to which tenant: the domains that tenants were accepted with, of those that
-/// are not ending nor on their way out. A domain that two of them have goes to the older one.
-pub fn routes<'a>(tenants: impl IntoIterator<Item = &'a Collectivity>) -> Vec<Route> {
-    let mut served: Vec<&Collectivity> = tenants.into_iter().filter(|t| is_served(t)).collect();
-    served.sort_by_key(|tenant| validate::seniority(tenant));
-    let mut owners = BTreeMap::new();
-    for tenant in served {
-        let Some(namespace) = NamespaceName::parse(&tenant.name_any()) else {
-            continue;
-        };
-        for domain in validate::served(tenant) {
-            owners.entry(domain).or_insert_with(|| namespace.clone());
-        }
-    }
-    owners
-        .into_iter()
-        .map(|(domain, namespace)| Route { domain, namespace })
-        .collect()
-}
-
-fn is_served(tenant: &Collectivity) -> bool {
-    tenant.spec.lifecycle != LifecycleSchema::Terminating
-        && tenant.metadata.deletion_timestamp.is_none()
-}
-
 /// Keeps the maps.
 pub struct Relays {
     /// The API.
@@ -84,16 +67,28 @@ pub struct Relays {
     pub namespace: String,
     /// All tenants, as last seen.
     pub tenants: Store<Collectivity>,
+    /// Whether these are all.
+    pub listed: Listed,
+    /// Those that cannot be read.
+    pub unreadable: Unreadable<Collectivity>,
     /// Writes objects.
     pub applier: Arc<Applier>,
-    /// About whom Events are.
-    pub own: ObjectReference,
+    /// About whom Events are, and how.
+    pub events: Events,
+    /// Where what cannot be told is told.
+    pub alarms: Alarms,
 }
 
 impl Relays {
     /// Writes the maps whenever `changes` says that tenants changed, until `stop`.
     pub async fn keep(&self, changes: impl Stream<Item = ()>, stop: CancellationToken) {
         let mut changes = std::pin::pin!(changes);
+        // A table made before the first list is complete would leave domains out.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            complete = self.listed.complete() => if !complete { return },
+        }
+        let mut last = None;
         let mut failures = 0;
         loop {
             let wait = if failures == 0 {
@@ -108,7 +103,7 @@ impl Relays {
             }
             // Gathers what comes together.
             tokio::time::sleep(DEBOUNCE).await;
-            match self.write().await {
+            match self.write(&mut last).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
                     failures += 1;
@@ -123,24 +118,92 @@ impl Relays {
     }
 
     /// Applies the maps when they differ and lets the relays' pods take them up at once.
-    async fn write(&self) -> Result<(), RelayError> {
-        let tenants = self.tenants.state();
-        let routes = routes(tenants.iter().map(AsRef::as_ref));
-        let maps = render_relay_maps(&self.namespace, &routes);
-        let outcome = self.applier.object(&maps, &self.own).await?;
+    async fn write(&self, last: &mut Option<Vec<Route>>) -> Result<(), RelayError> {
+        let before = match last.take() {
+            Some(known) => known,
+            None => self.written().await?,
+        };
+        let now = self.routes(&before).await;
+        // Kept also when it cannot be written: what was served must not be forgotten.
+        let routes: &[Route] = last.insert(now);
+        let maps = render_relay_maps(&self.namespace, routes);
+        let outcome = self.applier.object(&maps, self.events.own()).await?;
         if outcome != Outcome::Unchanged {
             tracing::info!(domains = routes.len(), "wrote the relay maps");
         }
         self.announce(&maps.hash).await
     }
 
-    async fn announce(&self, hash: &str) -> Result<(), RelayError> {
-        let api = |verb| {
-            move |source| RelayError::Api {
-                verb,
-                source: Box::new(source),
+    /// The routes of the table as it stands, also one that an earlier operator wrote.
+    async fn written(&self) -> Result<Vec<Route>, RelayError> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let found = maps
+            .get_opt(RELAY_MAPS)
+            .await
+            .map_err(api("read the relay maps"))?;
+        let senders = found
+            .and_then(|map| map.data)
+            .and_then(|mut data| data.remove("senders"));
+        Ok(routes::read(&senders.unwrap_or_default()))
+    }
+
+    /// What objects tell, and what stands of `before`.
+    async fn routes(&self, before: &[Route]) -> Vec<Route> {
+        let state = self.tenants.state();
+        let unreadable = self.unreadable.all();
+        let shadows = unreadable.iter().map(|found| &found.shadow);
+        let tenants: Vec<&Collectivity> = state.iter().map(AsRef::as_ref).chain(shadows).collect();
+        let mut all = routes::told(tenants.iter().copied());
+        let mut orphans = Vec::new();
+        for route in before {
+            if all.iter().any(|told| told.domain == route.domain) {
+                continue;
             }
-        };
+            let stands = match routes::fate(route, &tenants) {
+                Fate::Over => false,
+                Fate::Stands => true,
+                Fate::Orphan => self.namespace_stands(route).await,
+            };
+            if stands {
+                all.push(route.clone());
+            }
+            if stands && routes::fate(route, &tenants) == Fate::Orphan {
+                orphans.push(route.clone());
+            }
+        }
+        self.tell(&unreadable, &orphans).await;
+        all
+    }
+
+    /// Whether the space's namespace is there; yes when nobody can say.
+    async fn namespace_stands(&self, route: &Route) -> bool {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        match namespaces.get_metadata_opt(route.namespace.as_str()).await {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                let (namespace, error) = (&route.namespace, errors::chain(&error));
+                tracing::warn!(%namespace, error, "a route stands: its namespace cannot be read");
+                true
+            }
+        }
+    }
+
+    async fn tell(&self, unreadable: &[Found<Collectivity>], orphans: &[Route]) {
+        let now = Timestamp::now();
+        let unread = unreadable
+            .iter()
+            .map(|found| (found.shadow.name_any(), now, found.why.clone()));
+        let kind = AlarmKind::UnreadableObject;
+        self.alarms.tell(&self.events, kind, unread).await;
+        let gone = orphans.iter().map(|route| {
+            let detail = format!("its mail still goes to namespace {}", route.namespace);
+            (route.domain.to_string(), now, detail)
+        });
+        let kind = AlarmKind::RouteWithoutObject;
+        self.alarms.tell(&self.events, kind, gone).await;
+    }
+
+    async fn announce(&self, hash: &str) -> Result<(), RelayError> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let relays = format!(
             "{} in ({},{})",
@@ -172,47 +235,9 @@ impl Relays {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tenant(siren: &str, domain: &str, created: i64, lifecycle: &str) -> Collectivity {
-        serde_json::from_value(json!({
-            "apiVersion": "melouvert.fr/v1alpha1", "kind": "Collectivity",
-            "metadata": {"name": format!("col-{siren}"), "uid": siren,
-                "creationTimestamp": jiff::Timestamp::from_second(created).unwrap().to_string()},
-            "spec": {"siren": siren, "legalName": "x", "kind": "Commune", "population": 1,
-                "region": "r", "plan": "p", "domains": [domain], "lifecycle": lifecycle},
-            "status": {"dnsRecords": [{"name": format!("{domain}."), "type": "MX", "value": "10 mx.r."}]},
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_domain_goes_to_its_first_holder_and_ending_spaces_get_none() {
-        let mut pending = tenant("200054781", "pending.example", 1, "Active");
-        pending.status = None;
-        let tenants = [
-            tenant("217605401", "caen.example", 20, "Active"),
-            tenant("211401187", "caen.example", 10, "Active"),
-            tenant("356000000", "rouen.example", 10, "Suspended"),
-            tenant("552100554", "ended.example", 10, "Terminating"),
-            pending,
-        ];
-        let told = |tenants: &[Collectivity]| -> Vec<String> {
-            let routes = routes(tenants);
-            routes
-                .iter()
-                .map(|route| format!("{} {}", route.domain, route.namespace))
-                .collect()
-        };
-        let expected = ["caen.example col-211401187", "rouen.example col-356000000"];
-        assert_eq!(told(&tenants), expected);
-        let reversed: Vec<_> = tenants.iter().rev().cloned().collect();
-        assert_eq!(
-            told(&reversed),
-            expected,
-            "the order of the list does not matter"
-        );
+fn api(verb: &'static str) -> impl FnOnce(kube::Error) -> RelayError {
+    move |source| RelayError::Api {
+        verb,
+        source: Box::new(source),
     }
 }

@@ -12,11 +12,14 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    alarms::Alarms,
     backoff::Backoff,
-    bootstrap::{self, Bootstrap, Platform},
+    bootstrap::{self, Bootstrap, CurrentRoot, Platform},
     cluster::Applier,
     database::{self, Database},
+    deferred::Deferred,
     events::Events,
+    heads::Heads,
     health::{self, Health},
     leader,
     metrics::Metrics,
@@ -25,6 +28,7 @@ use crate::{
     rollout::Rollout,
     settings::Settings,
     tenant::{self, context::RsaKeys, controller},
+    tolerant::Unreadable,
 };
 use tasks::{Stopped, Tasks};
 
@@ -39,6 +43,7 @@ struct Parts {
     events: Events,
     applier: Arc<Applier>,
     database: Database,
+    alarms: Alarms,
 }
 
 /// Runs until SIGTERM (success) or until a part that must live ends (an error).
@@ -66,6 +71,7 @@ async fn start(tasks: &mut Tasks, settings: Settings) -> anyhow::Result<()> {
         events,
         applier: Arc::new(applier),
         database,
+        alarms: Alarms::default(),
     };
     lead(tasks, &parts).await?;
     let region = prepare(tasks, &parts).await?;
@@ -88,6 +94,7 @@ async fn lead(tasks: &mut Tasks, parts: &Parts) -> anyhow::Result<()> {
         database: parts.database.clone(),
         leadership: lease.leadership(),
         metrics: parts.metrics.clone(),
+        alarms: parts.alarms.clone(),
     };
     let serving = health::serve(parts.settings.health_listen, health, tasks.stop.clone());
     tasks.spawn("health", async move {
@@ -114,12 +121,21 @@ async fn prepare(tasks: &mut Tasks, parts: &Parts) -> anyhow::Result<Platform> {
         applier: parts.applier.clone(),
         own: parts.events.own().clone(),
     };
-    let region = tasks
+    let root = tasks
         .alive_until(bootstrap.until_done(&parts.events))
         .await?;
-    let renewal = bootstrap::keep(bootstrap, parts.events.clone(), tasks.stop.clone());
+    let platform = Platform {
+        root: CurrentRoot::new(root),
+    };
+    let renewal = bootstrap::keep(
+        bootstrap,
+        platform.clone(),
+        parts.alarms.clone(),
+        parts.events.clone(),
+        tasks.stop.clone(),
+    );
     tasks.spawn("renewal", renewal.map(Ok));
-    Ok(region)
+    Ok(platform)
 }
 
 /// Starts the controllers and what follows all tenants.
@@ -130,8 +146,11 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
         client: parts.client.clone(),
         namespace: parts.settings.namespace.clone(),
         tenants: tenants.store.clone(),
+        listed: tenants.listed.clone(),
+        unreadable: tenants.unreadable.clone(),
         applier: parts.applier.clone(),
-        own: parts.events.own().clone(),
+        events: parts.events.clone(),
+        alarms: parts.alarms.clone(),
     };
     let (ticks, guard) = (tenants.ticks, stop.clone());
     tasks.spawn("relays", async move {
@@ -146,6 +165,8 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
         platform: region,
         database: parts.database,
         tenants: tenants.store.clone(),
+        unreadable: tenants.unreadable,
+        unreadable_migrations: Unreadable::default(),
         applier: parts.applier,
         events: parts.events,
         metrics: parts.metrics.clone(),
@@ -157,9 +178,28 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
     tasks.spawn("room", asking.map(Ok));
     let counting = chores::count(tenants.store.clone(), parts.metrics, stop.clone());
     tasks.spawn("metrics", counting.map(Ok));
-    let (database, actor) = (context.database.clone(), context.own_actor()?);
-    let anchoring = chores::anchor(tenants.store, database, actor, stop.clone());
-    tasks.spawn("anchors", anchoring.map(Ok));
+    let deferred = Deferred {
+        client: context.client.clone(),
+        namespace: context.settings.namespace.clone(),
+        tenants: tenants.store.clone(),
+        listed: tenants.listed.clone(),
+        unreadable: context.unreadable.clone(),
+        platform: context.platform.clone(),
+        alarms: parts.alarms.clone(),
+        events: context.events.clone(),
+    };
+    tasks.spawn("deferred", deferred.keep(stop.clone()).map(Ok));
+    let heads = Heads {
+        client: context.client.clone(),
+        namespace: context.settings.namespace.clone(),
+        tenants: tenants.store,
+        listed: tenants.listed,
+        database: context.database.clone(),
+        actor: context.own_actor()?,
+        alarms: parts.alarms,
+        events: context.events.clone(),
+    };
+    tasks.spawn("heads", heads.keep(stop.clone()).map(Ok));
     let migrating = migration::controller::run(context.clone(), stop.clone());
     tasks.spawn("migrations", migrating.map(Ok));
     let running = controller::run(context, tenants.trigger, rsa_made, stop);

@@ -280,6 +280,30 @@ pub(super) const WORDS: &[Words] = &[
         Adds::Nothing,
     ),
     (
+        Reason::DatabaseLost,
+        "la base a été faite une fois et n'est plus là : restaurez-la ; rien n'est refait à sa place, le courrier attend",
+        "the database was made once and is gone: restore it; nothing is made in its place, mail waits",
+        Adds::Cause,
+    ),
+    (
+        Reason::KeysLost,
+        "une clé de signature publiée manque ou n'est plus la même : restaurez le Secret mail-dkim",
+        "a published signing key is missing or is another: restore Secret mail-dkim",
+        Adds::Cause,
+    ),
+    (
+        Reason::VolumeLost,
+        "le volume du courrier n'est plus là : restaurez-le ; aucun volume vide ne prend sa place",
+        "the volume with the mail is gone: restore it; no empty one takes its place",
+        Adds::Cause,
+    ),
+    (
+        Reason::RootKeyNeeded,
+        "il faut la clé de la racine de la région, qui n'est pas là : remettez-la",
+        "the key of the region's root is needed and is not there: put it back",
+        Adds::Cause,
+    ),
+    (
         Reason::Failed,
         "aucun compte n'a pu être copié : voyez la preuve, puis melouvert migrate retry",
         "no account could be copied: see the proof, then melouvert migrate retry",

@@ -21,6 +21,14 @@ pub const RENDERED_HASH: &str = "melouvert.fr/rendered-hash";
 /// The authenticated user whose request last changed a spec, stamped by the API server
 /// (MutatingAdmissionPolicy of the chart), never by the client.
 pub const CHANGED_BY: &str = "melouvert.fr/changed-by";
+/// The authors of the last changes of a spec, the newest first: `<generation>=<user>` a line,
+/// stamped like [`CHANGED_BY`], which has room for one.
+pub const AUTHORS: &str = "melouvert.fr/authors";
+/// On a `Collectivity`: what may be made again although it was made once and is lost, by somebody
+/// who answers for it: `database`, `dkim`, `volume`, separated by commas.
+pub const MAKE_ANEW: &str = "melouvert.fr/make-anew";
+/// Who wrote [`MAKE_ANEW`], stamped by the API server.
+pub const MAKE_ANEW_BY: &str = "melouvert.fr/make-anew-by";
 /// On a tenant's namespace: the UID of the Collectivity that it was opened for.
 pub const COLLECTIVITY_UID: &str = "melouvert.fr/collectivity-uid";
 /// On a tenant's namespace: the namespace of the operator that opened it. Another installation's

@@ -4,6 +4,7 @@
 //! with messages, the reasons of their conditions, the names and labels that every component shares.
 //! Must not know: how a tenant is rendered, applied or stored.
 
+pub mod alarm;
 pub mod collectivity;
 pub mod condition;
 pub mod crds;

@@ -94,6 +94,16 @@ reasons! {
     /// A proof could not be signed.
     ProofNotSigned,
 
+    // What was made once and is gone: somebody must bring it back, or answer for its loss.
+    /// The database is absent or empty.
+    DatabaseLost,
+    /// A published signing key is missing, unreadable or another.
+    KeysLost,
+    /// The volume with the mail is gone.
+    VolumeLost,
+    /// The key of the region's root is needed and is away.
+    RootKeyNeeded,
+
     // What is kept as it was for now.
     /// A change of region or plan is tried on another space first.
     RolloutWaits,

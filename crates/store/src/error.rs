@@ -81,6 +81,12 @@ pub enum StoreError {
         /// How many more were asked for.
         requested: u64,
     },
+    /// A database that was made once is not there, or is empty: it is not made again by itself.
+    #[error("database {database} was made before and is absent or empty: restore it from a backup")]
+    Gone {
+        /// Its name.
+        database: String,
+    },
     /// A journal was altered.
     #[error("the journal is broken")]
     BrokenJournal(#[from] BrokenLink),

@@ -24,7 +24,7 @@ pub mod tenant;
 pub use error::StoreError;
 pub use journal::{Actor, Anchor, BreakReason, BrokenLink, Entry, Sealed, Verified};
 pub use password::{PasswordError, PasswordHash};
-pub use platform::{PlatformStore, TenantDb};
+pub use platform::{MayMake, PlatformStore, TenantDb};
 pub use server::Server;
 pub use tenant::{
     AccountKey, AccountPasses, Agent, AgentKind, Allocated, EndedPass, MigrationReport, NewAgent,

@@ -6,7 +6,7 @@ mod common;
 use std::sync::LazyLock;
 
 use common::{Postgres, READER, agent, as_user, open};
-use melouvert_store::{PlatformStore, Server, StoreError};
+use melouvert_store::{MayMake, PlatformStore, Server, StoreError};
 use sqlx::{Connection, PgConnection};
 
 static POSTGRES: LazyLock<Postgres> = LazyLock::new(Postgres::start);
@@ -117,7 +117,9 @@ async fn the_servers_name_and_authority_are_verified() {
         host: "127.0.0.1".into(),
         ..POSTGRES.server.clone()
     };
-    let refused = PlatformStore::connect(&by_address).await.unwrap_err();
+    let refused = PlatformStore::connect(&by_address, MayMake::First)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StoreError::Tls { .. }), "{refused:?}");
 
     let key = rcgen::KeyPair::generate().unwrap();
@@ -129,7 +131,9 @@ async fn the_servers_name_and_authority_are_verified() {
         ca_pem: stranger.pem(),
         ..POSTGRES.server.clone()
     };
-    let refused = PlatformStore::connect(&by_stranger).await.unwrap_err();
+    let refused = PlatformStore::connect(&by_stranger, MayMake::First)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StoreError::Tls { .. }), "{refused:?}");
     POSTGRES
         .platform()
@@ -145,7 +149,9 @@ async fn absence_and_refusal_are_told_apart() {
         port: 1,
         ..POSTGRES.server.clone()
     };
-    let away = PlatformStore::connect(&closed).await.unwrap_err();
+    let away = PlatformStore::connect(&closed, MayMake::First)
+        .await
+        .unwrap_err();
     assert!(
         matches!(away, StoreError::Unreachable { port: 1, .. }),
         "{away:?}"
@@ -153,7 +159,9 @@ async fn absence_and_refusal_are_told_apart() {
     assert!(away.is_transient());
 
     let wrong = as_user(&POSTGRES.server, "melouvert", &"wrong".into());
-    let refused = PlatformStore::connect(&wrong).await.unwrap_err();
+    let refused = PlatformStore::connect(&wrong, MayMake::First)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, StoreError::Refused { .. }), "{refused:?}");
     assert!(!refused.is_transient());
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Postgres, READER, actor, agent, as_user, open, siren};
-use melouvert_store::{BreakReason, PlatformStore, StoreError, TenantDb};
+use melouvert_store::{BreakReason, MayMake, PlatformStore, StoreError, TenantDb};
 use secrecy::SecretString;
 use sqlx::{Connection, PgConnection};
 
@@ -72,6 +72,7 @@ async fn what_was_broken_is_repaired() {
     let tenant = TenantDb {
         siren: &siren(CAEN),
         reader_password: &rotated,
+        may_make: MayMake::First,
     };
     platform.ensure_tenant(&tenant, &actor()).await.unwrap();
     let login = |password| postgres.login("col_211401187_reader", password, "col_211401187");
@@ -87,7 +88,7 @@ async fn many_workers_open_one_tenant_once() {
             let server = postgres.server.clone();
             tokio::spawn(async move {
                 // Each with its own pools, as after a restart of the operator.
-                let platform = PlatformStore::connect(&server).await?;
+                let platform = PlatformStore::connect(&server, MayMake::First).await?;
                 open(&platform, CAEN).await?.agents().await
             })
         })
@@ -117,15 +118,22 @@ async fn createdb_and_createrole_are_enough() {
         .await
         .unwrap();
     let server = as_user(&postgres.server, "hoster", &"hoster-password".into());
-    let platform = PlatformStore::connect(&server).await.unwrap();
+    let platform = PlatformStore::connect(&server, MayMake::First)
+        .await
+        .unwrap();
     let store = open(&platform, CAEN).await.unwrap();
     store
         .agent_add(&agent("jeanne@caen.example"), 10, &actor())
         .await
         .unwrap();
-    open(&PlatformStore::connect(&server).await.unwrap(), CAEN)
-        .await
-        .unwrap();
+    open(
+        &PlatformStore::connect(&server, MayMake::First)
+            .await
+            .unwrap(),
+        CAEN,
+    )
+    .await
+    .unwrap();
     let reader = postgres
         .login("col_211401187_reader", READER, "col_211401187")
         .await
@@ -210,11 +218,11 @@ async fn an_anchored_tail_cannot_be_cut() {
         store.agent_add(&new, 10, &actor()).await.unwrap();
     }
     platform
-        .anchor_tenant(&siren(CAEN), &actor())
+        .anchor_tenant(&siren(CAEN), &actor(), false)
         .await
         .unwrap();
     platform
-        .anchor_tenant(&siren(CAEN), &actor())
+        .anchor_tenant(&siren(CAEN), &actor(), false)
         .await
         .unwrap();
     assert_eq!(
@@ -235,6 +243,27 @@ async fn an_anchored_tail_cannot_be_cut() {
         }
         other => panic!("{other:?}"),
     }
+    // Nor forgotten: the next anchor does not take the place of the known one.
+    for _ in 0..2 {
+        let refused = platform.anchor_tenant(&siren(CAEN), &actor(), false).await;
+        let told = platform.confirm_tenant(&siren(CAEN), None).await;
+        for outcome in [refused.map(drop), told] {
+            assert!(
+                matches!(&outcome, Err(StoreError::BrokenJournal(link)) if link.reason == BreakReason::Cut),
+                "{outcome:?}"
+            );
+        }
+    }
+    // Unless somebody answers for it, which is written down.
+    platform
+        .anchor_tenant(&siren(CAEN), &actor(), true)
+        .await
+        .unwrap();
+    platform.confirm_tenant(&siren(CAEN), None).await.unwrap();
+    let last = platform.journal(2, 10).await.unwrap();
+    let actions: Vec<_> = last.iter().map(|entry| entry.action.as_str()).collect();
+    assert_eq!(actions, ["journal.accepted", "journal.anchored"]);
+    assert_eq!(last[0].detail["known"]["seq"], 3);
 }
 
 #[tokio::test]
@@ -264,6 +293,7 @@ async fn a_weak_reader_password_is_refused() {
         let tenant = TenantDb {
             siren: &siren(CAEN),
             reader_password: &bad.into(),
+            may_make: MayMake::First,
         };
         let refused = platform.ensure_tenant(&tenant, &actor()).await.unwrap_err();
         assert!(

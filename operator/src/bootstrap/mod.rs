@@ -5,6 +5,7 @@
 
 mod configuration;
 mod random;
+mod root;
 mod store;
 pub mod tls;
 
@@ -18,8 +19,8 @@ use kube::{
     api::{ListParams, Patch, PatchParams},
     runtime::{PredicateConfig, WatchStreamExt, predicates, watcher},
 };
-use melouvert_api::{Region, RegionSpec, labels};
-use melouvert_pki::{Authority, PkiError};
+use melouvert_api::{Region, RegionSpec, alarm::AlarmKind, labels};
+use melouvert_pki::PkiError;
 use melouvert_tenant_template::{
     KeyPairPem, PlatformMaterial, PlatformSettings, config::Endpoint, platform, platform_names,
     render_platform,
@@ -29,15 +30,19 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 pub use random::hex_secret;
+pub use root::{CurrentRoot, RegionRoot, RootAway, has_spaces};
 use tls::Kept;
 
 use crate::{
+    alarms::Alarms,
     backoff,
     cluster::{Applier, ApplyError},
     events::Events,
     settings::Settings,
 };
 
+/// Between two looks at the root.
+const LOOK: Duration = Duration::from_mins(1);
 /// Between two looks at what is due.
 const DAY: Duration = Duration::from_hours(24);
 
@@ -76,6 +81,23 @@ pub enum BootstrapError {
         #[source]
         source: PkiError,
     },
+    /// The root was made once and nobody knows it any more.
+    #[error(
+        "failed to find the region's root ({why}); spaces were opened under one: restore Secret melouvert-region-ca from a backup"
+    )]
+    RootLost {
+        /// What was seen.
+        why: String,
+    },
+    /// A certificate must be made and the root's key is away.
+    #[error("failed to make the certificate in Secret {secret}")]
+    RootNeeded {
+        /// Which one.
+        secret: String,
+        /// Why.
+        #[source]
+        source: RootAway,
+    },
     /// The region is not described yet.
     #[error("failed to find a Region object; create one (the chart does)")]
     NoRegion,
@@ -85,7 +107,7 @@ pub enum BootstrapError {
 #[derive(Debug, Clone)]
 pub struct Platform {
     /// The region's root.
-    pub root: Arc<Authority>,
+    pub root: CurrentRoot,
 }
 
 /// Prepares the region.
@@ -103,7 +125,7 @@ pub struct Bootstrap {
 
 impl Bootstrap {
     /// Prepares everything once and returns what tenants are issued under.
-    pub async fn run(&self, now: Timestamp) -> Result<Platform, BootstrapError> {
+    pub async fn run(&self, now: Timestamp) -> Result<RegionRoot, BootstrapError> {
         let root = self.region_root(now).await?;
         let settings = self.platform_settings(&self.region().await?);
         let database_password = if settings.embedded_database {
@@ -120,9 +142,10 @@ impl Bootstrap {
             pairs.push(pair);
             restarts.extend(server.workload.filter(|_| kept == Kept::Renewed));
         }
+        // Its Secret is only ever created, so nothing renders the key.
         let root_pair = KeyPairPem {
             chain: root.certificate_pem().into(),
-            key: SecretString::from(root.key().expose_pem().to_owned()),
+            key: SecretString::default(),
         };
         // As many as `servers` names.
         let [database, relay_in, relay_out, relay_out_client, api] =
@@ -140,17 +163,15 @@ impl Bootstrap {
         for workload in restarts {
             self.restart(workload, now).await?;
         }
-        Ok(Platform {
-            root: Arc::new(root),
-        })
+        Ok(root)
     }
 
     /// Prepares everything, trying again with growing waits until it succeeds.
-    pub async fn until_done(&self, events: &Events) -> Platform {
+    pub async fn until_done(&self, events: &Events) -> RegionRoot {
         let mut failures = 0_u32;
         loop {
             match self.run(Timestamp::now()).await {
-                Ok(platform) => return platform,
+                Ok(root) => return root,
                 Err(error) => {
                     failures = failures.saturating_add(1);
                     let wait = backoff::delay(failures).min(Duration::from_secs(30));
@@ -260,27 +281,80 @@ fn api(verb: &'static str, object: &str) -> impl FnOnce(kube::Error) -> Bootstra
     }
 }
 
-/// Looks at what is due daily and whenever the region changes, until `stop`. A failure is reported
-/// and tried again.
-pub async fn keep(bootstrap: Bootstrap, events: Events, stop: CancellationToken) {
+/// Looks at what is due daily and whenever the region changes, and every minute at the root, until
+/// `stop`. A failure is reported and tried again.
+pub async fn keep(
+    bootstrap: Bootstrap,
+    platform: Platform,
+    alarms: Alarms,
+    events: Events,
+    stop: CancellationToken,
+) {
     let regions: Api<Region> = Api::all(bootstrap.client.clone());
     let changes = watcher(regions, watcher::Config::default())
         .default_backoff()
         .touched_objects()
         .predicate_filter(predicates::generation, PredicateConfig::default());
     let mut changes = std::pin::pin!(changes);
+    let mut next = tokio::time::Instant::now() + DAY;
     loop {
+        let seen = bootstrap.look_at_root().await;
+        watch_root(&platform, &seen, &alarms, &events).await;
+        let back = platform.root.get().authority().is_ok();
         tokio::select! {
-            () = tokio::time::sleep(DAY) => {}
+            () = tokio::time::sleep(LOOK) => {}
             // A failed watch is tried again by itself, with growing waits.
-            Some(change) = changes.next() => if change.is_err() { continue },
+            Some(change) = changes.next() => {
+                if change.is_err() {
+                    continue;
+                }
+                next = tokio::time::Instant::now();
+            }
             () = stop.cancelled() => return,
         }
+        if tokio::time::Instant::now() < next && back == platform.root.get().authority().is_ok() {
+            continue;
+        }
+        next = tokio::time::Instant::now() + DAY;
         tokio::select! {
-            _ = bootstrap.until_done(&events) => {}
+            root = bootstrap.until_done(&events) => platform.root.see(&root),
             () = stop.cancelled() => return,
         }
     }
+}
+
+/// Takes what was seen of the root and tells what is wrong with it.
+async fn watch_root(
+    platform: &Platform,
+    seen: &Result<RegionRoot, BootstrapError>,
+    alarms: &Alarms,
+    events: &Events,
+) {
+    let away = match seen {
+        Ok(root) => {
+            platform.root.see(root);
+            root.authority().err()
+        }
+        Err(BootstrapError::RootLost { why }) => Some(RootAway::Lost(why.clone())),
+        Err(error) => {
+            let error = crate::errors::chain(error);
+            tracing::warn!(error, "the region's root was not looked at");
+            return;
+        }
+    };
+    let now = Timestamp::now();
+    let told = |wanted| {
+        let away = away
+            .as_ref()
+            .filter(|away| wanted == matches!(away, RootAway::Offline));
+        away.map(|away| (platform::REGION_CA_SECRET.to_owned(), now, away.to_string()))
+    };
+    alarms
+        .tell(events, AlarmKind::RegionRootLost, told(false))
+        .await;
+    alarms
+        .tell(events, AlarmKind::RegionRootOffline, told(true))
+        .await;
 }
 
 #[cfg(test)]

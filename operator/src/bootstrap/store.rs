@@ -9,47 +9,15 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use melouvert_api::labels::{self, component};
-use melouvert_pki::{Authority, life};
-use melouvert_tenant_template::{
-    KeyPairPem,
-    platform::{DATABASE_USER, REGION_CA_SECRET},
-};
+use melouvert_tenant_template::{KeyPairPem, platform::DATABASE_USER};
 use secrecy::SecretString;
 
-use super::{Bootstrap, BootstrapError, api, hex_secret, tls};
+use super::{Bootstrap, BootstrapError, RegionRoot, api, hex_secret, tls};
 use crate::cluster::secret;
 
-type Data = BTreeMap<String, ByteString>;
+pub(super) type Data = BTreeMap<String, ByteString>;
 
 impl Bootstrap {
-    /// The region's root: made once, by whoever is first.
-    pub(super) async fn region_root(&self, now: Timestamp) -> Result<Authority, BootstrapError> {
-        if let Some(data) = self.read(REGION_CA_SECRET).await? {
-            return stored_root(&data);
-        }
-        let root =
-            Authority::root("Melouvert", life::ROOT, now, &mut rand::rng()).map_err(|source| {
-                BootstrapError::Pki {
-                    secret: REGION_CA_SECRET.into(),
-                    source,
-                }
-            })?;
-        let data = [
-            ("tls.crt", root.certificate_pem().to_owned()),
-            ("tls.key", root.key().expose_pem().to_owned()),
-            ("ca.crt", root.certificate_pem().to_owned()),
-        ];
-        if self
-            .create(REGION_CA_SECRET, "kubernetes.io/tls", data)
-            .await?
-        {
-            tracing::info!(serial = root.info().serial, "created the region's root");
-            return Ok(root);
-        }
-        // Somebody was faster: theirs is the region's.
-        stored_root(&self.read(REGION_CA_SECRET).await?.unwrap_or_default())
-    }
-
     /// The database administrator's password: made once, or given by the hoster.
     pub(super) async fn database_password(&self) -> Result<SecretString, BootstrapError> {
         let name = self.settings.database_secret.as_str();
@@ -74,17 +42,23 @@ impl Bootstrap {
     pub(super) async fn certificate(
         &self,
         server: &tls::ServerCertificate,
-        root: &Authority,
+        root: &RegionRoot,
         now: Timestamp,
     ) -> Result<(KeyPairPem, tls::Kept), BootstrapError> {
         let stored = self.read(server.secret).await?;
-        tls::prepare(stored.as_ref(), server, root, now).map_err(|source| BootstrapError::Pki {
-            secret: server.secret.into(),
-            source,
+        tls::prepare(stored.as_ref(), server, root, now).map_err(|error| match error {
+            tls::NotMade::Pki(source) => BootstrapError::Pki {
+                secret: server.secret.into(),
+                source,
+            },
+            tls::NotMade::Root(source) => BootstrapError::RootNeeded {
+                secret: server.secret.into(),
+                source,
+            },
         })
     }
 
-    async fn read(&self, name: &str) -> Result<Option<Data>, BootstrapError> {
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Data>, BootstrapError> {
         let found = self
             .secrets()
             .get_opt(name)
@@ -94,7 +68,7 @@ impl Bootstrap {
     }
 
     /// Creates a Secret; `false` when it was there already.
-    async fn create<const N: usize>(
+    pub(super) async fn create<const N: usize>(
         &self,
         name: &str,
         kind: &str,
@@ -122,23 +96,7 @@ impl Bootstrap {
         }
     }
 
-    fn secrets(&self) -> Api<Secret> {
+    pub(super) fn secrets(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), &self.settings.namespace)
     }
-}
-
-fn stored_root(data: &Data) -> Result<Authority, BootstrapError> {
-    let secret = || REGION_CA_SECRET.to_owned();
-    let read = |key| {
-        secret::value(data, key).map_err(|source| BootstrapError::Stored {
-            secret: secret(),
-            source,
-        })
-    };
-    Authority::from_pem(&read("tls.crt")?, &read("tls.key")?).map_err(|source| {
-        BootstrapError::Pki {
-            secret: secret(),
-            source,
-        }
-    })
 }

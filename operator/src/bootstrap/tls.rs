@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use melouvert_pki::{Authority, LeafRequest, PkiError, Usage, due, inspect, life};
+use melouvert_pki::{LeafRequest, PkiError, Usage, due, inspect, life};
 use melouvert_tenant_template::{KeyPairPem, PlatformNames};
 use secrecy::SecretString;
 
+use super::{RegionRoot, RootAway};
 use crate::cluster::secret;
 
 /// A server of the region and its certificate.
@@ -21,6 +22,17 @@ pub struct ServerCertificate {
     pub dns_names: Vec<String>,
     /// The StatefulSet to restart after a renewal; `None` when the server reads it again by itself.
     pub workload: Option<&'static str>,
+}
+
+/// Why a certificate was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMade {
+    /// It could not be.
+    #[error("failed to issue")]
+    Pki(#[from] PkiError),
+    /// Nothing can be issued now.
+    #[error("failed to find the key of the region's root")]
+    Root(#[from] RootAway),
 }
 
 /// What is done with a stored certificate.
@@ -75,12 +87,19 @@ pub fn servers(names: PlatformNames) -> [ServerCertificate; 5] {
 pub fn prepare(
     stored: Option<&BTreeMap<String, ByteString>>,
     server: &ServerCertificate,
-    root: &Authority,
+    root: &RegionRoot,
     now: Timestamp,
-) -> Result<(KeyPairPem, Kept), PkiError> {
-    if let Some(pair) = stored.and_then(|data| good(data, server, root, now)) {
+) -> Result<(KeyPairPem, Kept), NotMade> {
+    let usable = stored.and_then(|data| usable(data, server, root, now));
+    if let Some((pair, false)) = usable {
         return Ok((pair, Kept::Unchanged));
     }
+    let root = match (root.authority(), usable) {
+        (Ok(root), _) => root,
+        // It is due, and serves until its end.
+        (Err(_), Some((pair, true))) => return Ok((pair, Kept::Unchanged)),
+        (Err(away), _) => return Err(away.into()),
+    };
     let request = LeafRequest {
         common_name: server.secret.trim_end_matches("-tls"),
         dns_names: &server.dns_names,
@@ -103,25 +122,24 @@ pub fn prepare(
     ))
 }
 
-fn good(
+/// What is stored, if it serves now, and whether it is due.
+fn usable(
     data: &BTreeMap<String, ByteString>,
     server: &ServerCertificate,
-    root: &Authority,
+    root: &RegionRoot,
     now: Timestamp,
-) -> Option<KeyPairPem> {
+) -> Option<(KeyPairPem, bool)> {
     let text = |key| secret::value(data, key).ok();
     let (chain, key) = (text("tls.crt")?, text("tls.key")?);
     let info = inspect(&chain).ok()?;
     let mut names = server.dns_names.clone();
     names.sort_unstable();
-    let good = !due(&info, now)
+    let usable = now < info.not_after
         && info.dns_names == names
         && text("ca.crt")? == root.certificate_pem()
         && !key.is_empty();
-    good.then(|| KeyPairPem {
-        chain,
-        key: SecretString::from(key),
-    })
+    let key = SecretString::from(key);
+    usable.then(|| (KeyPairPem { chain, key }, due(&info, now)))
 }
 
 #[cfg(test)]
@@ -131,8 +149,9 @@ mod tests {
 
     use super::*;
 
-    fn root(now: Timestamp) -> Authority {
-        Authority::root("test", life::ROOT, now, &mut rand::rng()).unwrap()
+    fn root(now: Timestamp) -> RegionRoot {
+        let root = melouvert_pki::Authority::root("test", life::ROOT, now, &mut rand::rng());
+        RegionRoot::whole(root.unwrap())
     }
 
     fn server() -> ServerCertificate {
@@ -144,7 +163,7 @@ mod tests {
         }
     }
 
-    fn stored(pair: &KeyPairPem, root: &Authority) -> BTreeMap<String, ByteString> {
+    fn stored(pair: &KeyPairPem, root: &RegionRoot) -> BTreeMap<String, ByteString> {
         [
             ("tls.crt", pair.chain.clone()),
             ("tls.key", pair.key.expose_secret().to_owned()),
@@ -179,5 +198,21 @@ mod tests {
             prepare(Some(&broken), &server(), &root, now).unwrap().1,
             Kept::Renewed
         );
+    }
+
+    #[test]
+    fn without_the_roots_key_a_leaf_serves_until_its_end() {
+        let now: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
+        let whole = root(now);
+        let (pair, _) = prepare(None, &server(), &whole, now).unwrap();
+        let data = stored(&pair, &whole);
+        let info = inspect(&pair.chain).unwrap();
+        let away = RegionRoot::without_key(whole.certificate_pem().to_owned(), RootAway::Offline);
+        let at = |data, now| prepare(data, &server(), &away, now).map(|(_, kept)| kept);
+        assert_eq!(at(Some(&data), now).unwrap(), Kept::Unchanged);
+        assert_eq!(at(Some(&data), info.renewal_at).unwrap(), Kept::Unchanged);
+        for outcome in [at(Some(&data), info.not_after), at(None, now)] {
+            assert!(matches!(outcome, Err(NotMade::Root(RootAway::Offline))));
+        }
     }
 }

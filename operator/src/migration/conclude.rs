@@ -161,7 +161,9 @@ async fn dates(case: &Case<'_>, facts: &mut Facts, ctx: &Context) -> Result<(), 
             detail.extend(more.clone());
         }
         let entry = Entry::new(&ctx.own_actor()?, action, valid.name.as_str(), detail);
-        journal::append_once(case.store, entry, &["uid", "generation"]).await
+        case.store
+            .journal_append_once(entry, &["uid", "generation"])
+            .await
     };
     let before = case
         .migration

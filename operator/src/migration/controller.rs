@@ -10,7 +10,7 @@ use kube::{
     runtime::{
         Controller, WatchStreamExt,
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{self, ObjectRef},
         watcher,
     },
 };
@@ -21,12 +21,11 @@ use melouvert_api::{
 use tokio_util::sync::CancellationToken;
 
 use super::{MigrationError, reconcile};
-use crate::tenant::Context;
+use crate::{tenant::Context, tolerant};
 
 /// Runs until `stop`, then ends what is under way.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     let client = ctx.client.clone();
-    let migrations: Api<Migration> = Api::all(client.clone());
     let jobs: Api<PartialObjectMeta<Job>> = Api::all(client.clone());
     let selector = format!(
         "{}={},{}={}",
@@ -38,13 +37,20 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
     let jobs = watcher(jobs, watcher::Config::default().labels(&selector))
         .default_backoff()
         .touched_objects();
-    let tenants: Api<PartialObjectMeta<Collectivity>> = Api::all(client);
+    let tenants: Api<PartialObjectMeta<Collectivity>> = Api::all(client.clone());
     let tenants = watcher(tenants, watcher::Config::default())
         .default_backoff()
         .touched_objects();
     let settings = controller::Config::default().concurrency(ctx.settings.workers.get());
-    let controller = Controller::new(migrations, watcher::Config::default()).with_config(settings);
-    let all = controller.store();
+    let (all, writer) = reflector::store();
+    let migrations = tolerant::watch(
+        &client,
+        watcher::Config::default(),
+        ctx.unreadable_migrations.clone(),
+    )
+    .reflect(writer)
+    .touched_objects();
+    let controller = Controller::for_stream(migrations, all.clone()).with_config(settings);
     controller
         .watches_stream(jobs, owner)
         .watches_stream(tenants, move |tenant: PartialObjectMeta<Collectivity>| {

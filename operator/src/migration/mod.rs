@@ -127,7 +127,8 @@ async fn steps(migration: &Migration, ctx: &Context) -> Result<Action, Migration
     }
     let now = Timestamp::now();
     let references = dereference(migration, ctx).await?; // client required
-    let root_pem = ctx.platform.root.certificate_pem();
+    let root = ctx.platform.root.get();
+    let root_pem = root.certificate_pem();
     let system = &ctx.settings.namespace;
     let plan = match validate::validate(migration, &references, root_pem, system, now) {
         Ok(plan) => plan,
@@ -316,8 +317,8 @@ async fn journal(
         "waves": waves,
     });
     let subject = migration.name_any();
-    crate::tenant::journal::once(store, migration, "migration.spec-changed", &subject, detail)
-        .await?;
+    let about = ("migration.spec-changed", subject.as_str());
+    crate::tenant::journal::changed(store, migration, about, observed, detail).await?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! delivery accepted through the region's relay.
 
 pub mod imap;
+pub mod recipients;
 pub mod room;
 pub mod smtp;
 mod tls;

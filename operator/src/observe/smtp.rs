@@ -42,6 +42,32 @@ pub async fn deliver(delivery: &Delivery<'_>) -> Result<(), ObserveError> {
 }
 
 async fn talk(delivery: &Delivery<'_>, address: &str) -> Result<(), ObserveError> {
+    let peer = Peer {
+        relay: delivery.relay,
+        root_pem: delivery.root_pem,
+        sender_host: delivery.sender_host,
+    };
+    match open(&peer, address).await? {
+        Open::Plain(mut dialogue) => hand_over(&mut dialogue, delivery).await,
+        Open::Sealed(mut dialogue) => hand_over(&mut *dialogue, delivery).await,
+    }
+}
+
+/// Whom one speaks to, and as whom.
+pub(super) struct Peer<'a> {
+    pub relay: &'a str,
+    pub root_pem: &'a str,
+    pub sender_host: &'a str,
+}
+
+/// A conversation past EHLO.
+pub(super) enum Open<'a> {
+    Plain(Dialogue<'a, TcpStream>),
+    Sealed(Box<Dialogue<'a, tokio_rustls::client::TlsStream<TcpStream>>>),
+}
+
+/// Connects, greets, and starts TLS when it is offered.
+pub(super) async fn open<'a>(peer: &Peer<'_>, address: &'a str) -> Result<Open<'a>, ObserveError> {
     let stream = TcpStream::connect(address)
         .await
         .map_err(|source| ObserveError::Connect {
@@ -53,22 +79,22 @@ async fn talk(delivery: &Delivery<'_>, address: &str) -> Result<(), ObserveError
         address,
     };
     plain.expect("a greeting", "220").await?;
-    let offered = plain.ehlo(delivery.sender_host).await?;
+    let offered = plain.ehlo(peer.sender_host).await?;
     if !offered
         .iter()
         .any(|word| word.eq_ignore_ascii_case("STARTTLS"))
     {
-        return hand_over(&mut plain, delivery).await;
+        return Ok(Open::Plain(plain));
     }
     plain.say("STARTTLS", "leave to start TLS", "220").await?;
     let stream = plain.stream.into_inner();
-    let stream = tls::open(stream, delivery.relay, address, delivery.root_pem).await?;
+    let stream = tls::open(stream, peer.relay, address, peer.root_pem).await?;
     let mut sealed = Dialogue {
         stream: BufStream::new(stream),
         address,
     };
-    sealed.ehlo(delivery.sender_host).await?;
-    hand_over(&mut sealed, delivery).await
+    sealed.ehlo(peer.sender_host).await?;
+    Ok(Open::Sealed(Box::new(sealed)))
 }
 
 async fn hand_over<S: AsyncRead + AsyncWrite + Unpin>(
@@ -125,6 +151,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         expected: &'static str,
         code: &str,
     ) -> Result<Vec<String>, ObserveError> {
+        self.send(command).await?;
+        self.expect(expected, code).await
+    }
+
+    /// Says something whatever the answer, and returns its last line.
+    pub(super) async fn ask(&mut self, command: &str) -> Result<String, ObserveError> {
+        const LONGEST: usize = 100;
+        self.send(command).await?;
+        let address = self.address;
+        for _ in 0..LONGEST {
+            let reply = line(&mut self.stream)
+                .await
+                .map_err(|source| ObserveError::Talk {
+                    address: address.into(),
+                    source,
+                })?;
+            if reply.as_bytes().get(3) != Some(&b'-') {
+                return Ok(reply);
+            }
+        }
+        Err(ObserveError::Answer {
+            address: address.into(),
+            expected: "the end of an answer",
+            found: format!("{LONGEST} lines"),
+        })
+    }
+
+    async fn send(&mut self, command: &str) -> Result<(), ObserveError> {
         let sent = async {
             self.stream.write_all(command.as_bytes()).await?;
             self.stream.write_all(b"\r\n").await?;
@@ -134,8 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<'_, S> {
         sent.await.map_err(|source| ObserveError::Talk {
             address: address.into(),
             source,
-        })?;
-        self.expect(expected, code).await
+        })
     }
 
     /// Says EHLO and returns the extensions' keywords.

@@ -9,6 +9,7 @@ impl From<StoreError> for ApiError {
         match &error {
             StoreError::Unreachable { .. }
             | StoreError::Lost(_)
+            | StoreError::Gone { .. }
             | StoreError::Tls { .. }
             | StoreError::Refused { .. } => {
                 Self::unavailable(("la base de données", "the database"), &error)

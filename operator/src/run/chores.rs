@@ -1,4 +1,4 @@
-//! What is done for all tenants at intervals: counting them, anchoring their journals.
+//! What is done for all tenants at intervals: counting them.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,18 +12,13 @@ use melouvert_api::{
     condition::{READY, STALLED, holds},
 };
 use melouvert_domain::NamespaceName;
-use melouvert_store::{Actor, StoreError};
 use melouvert_tenant_template::certificates::mail_host;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    database::Database, errors, metrics::Metrics, observe::room, tenant::observe::INBOUND,
-};
+use crate::{metrics::Metrics, observe::room, tenant::observe::INBOUND};
 
 /// Between two counts for the metrics.
 const COUNT: Duration = Duration::from_secs(15);
-/// Between two anchors of a tenant's journal.
-const ANCHOR: Duration = Duration::from_hours(24);
 
 /// Counts tenants by condition for the metrics.
 pub(super) async fn count(
@@ -108,34 +103,5 @@ pub(super) async fn room(
                 }
             })
             .await;
-    }
-}
-
-/// Records daily the head of each tenant's journal in the platform's, so that a tail cut off from a
-/// tenant's chain shows. Nothing is written for a chain that did not move.
-pub(super) async fn anchor(
-    tenants: Store<Collectivity>,
-    database: Database,
-    actor: Actor,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(ANCHOR) => {}
-            () = stop.cancelled() => return,
-        }
-        for tenant in tenants.state() {
-            let Some(namespace) = NamespaceName::parse(&tenant.name_any()) else {
-                continue;
-            };
-            let Ok(store) = database.get() else { break };
-            match store.anchor_tenant(namespace.siren(), &actor).await {
-                // A refused tenant has no database.
-                Ok(()) | Err(StoreError::NotFound { .. }) => {}
-                Err(error) => {
-                    tracing::warn!(%namespace, error = errors::chain(&error), "journal not anchored");
-                }
-            }
-        }
     }
 }

@@ -10,13 +10,13 @@ use kube::{
     Client, Resource, ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
-use melouvert_api::Collectivity;
+use melouvert_api::{Collectivity, Migration};
 use melouvert_pki::{PrivateKey, dkim};
 use melouvert_store::{Actor, StoreError};
 
 use crate::{
     backoff::Backoff, bootstrap::Platform, cluster::Applier, database::Database, events::Events,
-    metrics::Metrics, rollout::Rollout, settings::Settings,
+    metrics::Metrics, rollout::Rollout, settings::Settings, tolerant::Unreadable,
 };
 
 /// What every reconciliation works with.
@@ -31,6 +31,10 @@ pub struct Context {
     pub database: Database,
     /// All tenants of the region, as last seen.
     pub tenants: Store<Collectivity>,
+    /// Those that cannot be read.
+    pub unreadable: Unreadable<Collectivity>,
+    /// Migrations that cannot be read.
+    pub unreadable_migrations: Unreadable<Migration>,
     /// Writes objects.
     pub applier: Arc<Applier>,
     /// The shared recorder.

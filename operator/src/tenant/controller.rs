@@ -6,7 +6,8 @@ use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{
-        ConfigMap, Namespace, PersistentVolumeClaim, ResourceQuota, Secret, Service, ServiceAccount,
+        ConfigMap, LimitRange, Namespace, PersistentVolumeClaim, ResourceQuota, Secret, Service,
+        ServiceAccount,
     },
     networking::v1::NetworkPolicy,
     rbac::v1::RoleBinding,
@@ -27,7 +28,10 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, ReconcileError, reconcile};
-use crate::backoff;
+use crate::{
+    backoff,
+    tolerant::{self, Listed, Unreadable},
+};
 
 /// How long triggers of one tenant are gathered: an apply of 20 objects is one change.
 const DEBOUNCE: Duration = Duration::from_millis(250);
@@ -39,6 +43,8 @@ const UNSEEN: Duration = Duration::from_secs(10);
 const LONG_UNSEEN: Duration = Duration::from_mins(2);
 /// Looks before that.
 const PATIENT: u32 = 8;
+/// The longest wait between two looks at what is lost: whoever restores it waits for the space.
+const LOST: Duration = Duration::from_mins(1);
 /// Objects per page of a list.
 const PAGE: u32 = 100;
 
@@ -47,6 +53,10 @@ const PAGE: u32 = 100;
 pub struct Tenants<Trigger> {
     /// All tenants, as last seen.
     pub store: Store<Collectivity>,
+    /// Whether the store holds a complete list.
+    pub listed: Listed,
+    /// Those that cannot be read.
+    pub unreadable: Unreadable<Collectivity>,
     /// Drives the controller.
     pub trigger: Trigger,
     /// One pending tick at most.
@@ -59,11 +69,12 @@ pub fn tenants(
 ) -> Tenants<impl Stream<Item = Result<Collectivity, watcher::Error>> + Send + use<>> {
     let (store, writer) = reflector::store();
     let (mut tick, ticks) = mpsc::channel(1);
-    let trigger = watcher(Api::<Collectivity>::all(client.clone()), config())
-        .default_backoff()
-        .modify(|tenant| tenant.managed_fields_mut().clear())
+    let unreadable = Unreadable::default();
+    let (listing, listed) = tolerant::listing();
+    let trigger = tolerant::watch(client, config(), unreadable.clone())
         .reflect(writer)
-        .inspect(move |_| {
+        .inspect(move |event| {
+            listing.note(event);
             // Full means that a tick is pending already.
             let _ = tick.try_send(());
         })
@@ -71,6 +82,8 @@ pub fn tenants(
         .predicate_filter(predicates::generation, PredicateConfig::default());
     Tenants {
         store,
+        listed,
+        unreadable,
         trigger,
         ticks,
     }
@@ -118,11 +131,13 @@ pub async fn run(
 #[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]
 fn retry(tenant: Arc<Collectivity>, error: &ReconcileError, ctx: Arc<Context>) -> Action {
     let failures = ctx.backoff.failed(&tenant.uid().unwrap_or_default());
-    Action::requeue(wait(
-        failures,
-        error.is_expected(),
-        matches!(error, ReconcileError::Observe(_)),
-    ))
+    let unseen = matches!(error, ReconcileError::Observe(_));
+    let wait = wait(failures, error.is_expected(), unseen);
+    Action::requeue(if error.is_lost() {
+        wait.min(LOST)
+    } else {
+        wait
+    })
 }
 
 /// How long to wait after so many failures in a row. Watches tell of a pod that starts after all, so
@@ -147,6 +162,7 @@ fn owned(controller: Controller<Collectivity>, client: &Client) -> Controller<Co
         .watches_stream(metadata::<ConfigMap>(client), owner)
         .watches_stream(metadata::<NetworkPolicy>(client), owner)
         .watches_stream(metadata::<ResourceQuota>(client), owner)
+        .watches_stream(metadata::<LimitRange>(client), owner)
         .watches_stream(metadata::<ServiceAccount>(client), owner)
         .watches_stream(metadata::<RoleBinding>(client), owner)
         .watches_stream(metadata::<PersistentVolumeClaim>(client), owner)

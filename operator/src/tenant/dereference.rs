@@ -88,6 +88,30 @@ async fn claim(client: &Client, namespace: &str) -> Result<Option<Claim>, Derefe
     Ok(claim.as_ref().and_then(Claim::of))
 }
 
+/// Whether a space has its mail volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Volume {
+    /// Nobody could look.
+    Unknown,
+    /// It is not there.
+    Absent,
+    /// It is.
+    There,
+}
+
+/// Whether the space has its mail volume, asked once the right to look is there.
+pub async fn volume(client: &Client, namespace: &str) -> Result<Volume, DereferenceError> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    match claims.get_metadata_opt(mail::CLAIM).await {
+        Err(error) if crate::cluster::apply::is_forbidden(&error) => Ok(Volume::Unknown),
+        Ok(Some(_)) => Ok(Volume::There),
+        Ok(None) => Ok(Volume::Absent),
+        Err(error) => Err(failed(format!("volume claim {namespace}/{}", mail::CLAIM))(
+            error,
+        )),
+    }
+}
+
 /// Fetches the tenant's Secrets. A refusal is an error, never an absence: keys would be made anew.
 pub async fn secrets(client: &Client, namespace: &str) -> Result<Existing, DereferenceError> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);

@@ -4,7 +4,7 @@ use melouvert_api::Reason;
 use melouvert_pki::PkiError;
 use melouvert_store::StoreError;
 
-use super::{dereference::DereferenceError, material::MaterialError, observe::NotSeen};
+use super::{dereference::DereferenceError, lost::Lost, material::MaterialError, observe::NotSeen};
 use crate::{cluster::ApplyError, database::DatabaseError};
 
 /// Why a reconciliation stopped; all of it is tried again.
@@ -19,6 +19,9 @@ pub enum ReconcileError {
     /// A certificate or key cannot be told.
     #[error("failed to describe keys and certificates")]
     Describe(#[from] PkiError),
+    /// Something that was made once is gone.
+    #[error("failed to find what was made before")]
+    Lost(#[from] Lost),
     /// The database was not reached yet.
     #[error("failed to use the database")]
     NoDatabase(#[from] DatabaseError),
@@ -53,7 +56,15 @@ impl ReconcileError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Dereference(_) | Self::Kube { .. } => Reason::ApiServerRefused,
+            Self::Material(MaterialError::Lost { .. }) | Self::Lost(Lost::OtherKey { .. }) => {
+                Reason::KeysLost
+            }
+            Self::Material(MaterialError::Root { .. }) => Reason::RootKeyNeeded,
             Self::Material(_) | Self::Describe(_) => Reason::KeysNotMade,
+            Self::Lost(Lost::Volume) => Reason::VolumeLost,
+            Self::NoDatabase(DatabaseError::Lost(_)) | Self::Database(StoreError::Gone { .. }) => {
+                Reason::DatabaseLost
+            }
             Self::NoDatabase(_) => Reason::DatabaseUnreachable,
             Self::Database(error) if error.is_transient() => Reason::DatabaseUnreachable,
             Self::Database(_) => Reason::DatabaseRefused,
@@ -62,6 +73,14 @@ impl ReconcileError {
             Self::Observe(not_seen) => not_seen.reason(),
             Self::Unnamed { .. } => Reason::InvalidSpec,
         }
+    }
+
+    /// Whether nothing will change until somebody brings something back.
+    pub fn is_lost(&self) -> bool {
+        matches!(
+            self.reason(),
+            Reason::DatabaseLost | Reason::KeysLost | Reason::VolumeLost | Reason::RootKeyNeeded
+        )
     }
 
     /// Whether it is part of a normal start: nobody needs to be told.

@@ -2,29 +2,57 @@
 
 use kube::ResourceExt;
 use melouvert_api::{Collectivity, labels};
-use melouvert_store::{Actor, Entry, Sealed, StoreError, TenantStore};
+use melouvert_store::{Actor, Entry, StoreError, TenantStore};
 use serde_json::{Value, json};
 
 /// A spec was changed.
 pub const SPEC_CHANGED: &str = "collectivity.spec-changed";
+/// The space was opened.
+pub const PROVISIONED: &str = "space.provisioned";
 /// Who changed it when the API server did not say.
 const UNKNOWN: &str = "unknown (admission policy absent)";
-/// Entries read at once.
-const PAGE: i64 = 500;
 
-/// Writes down the spec's change once per generation; tells whether it was new.
-pub async fn spec_change(store: &TenantStore, tenant: &Collectivity) -> Result<bool, StoreError> {
-    once(
+/// Writes down the spec's changes since the generation that was observed, each once.
+pub async fn spec_change(store: &TenantStore, tenant: &Collectivity) -> Result<(), StoreError> {
+    let observed = tenant
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    changed(
         store,
         tenant,
-        SPEC_CHANGED,
-        &tenant.name_any(),
+        (SPEC_CHANGED, &tenant.name_any()),
+        observed,
         detail(tenant),
     )
     .await
 }
 
-/// Writes down that somebody changed `object`, once per `uid` and `generation` of `detail`.
+/// Writes down that somebody changed `object` (action, subject), once per `uid` and `generation` of
+/// `detail`; before it, whoever changed it since the generation `observed`.
+pub async fn changed(
+    store: &TenantStore,
+    object: &impl ResourceExt,
+    (action, subject): (&str, &str),
+    observed: Option<i64>,
+    detail: Value,
+) -> Result<(), StoreError> {
+    let now = object.meta().generation.unwrap_or_default();
+    let text = object.annotations().get(labels::AUTHORS);
+    let authors = authors(text.map_or("", String::as_str));
+    for (generation, author) in before(&authors, observed, now) {
+        let superseded = json!({"uid": object.uid(), "generation": generation, "superseded": true});
+        let entry = Entry::new(&Actor::new(author)?, action, subject, superseded);
+        store
+            .journal_append_once(entry, &["uid", "generation"])
+            .await?;
+    }
+    once(store, object, action, subject, detail).await?;
+    Ok(())
+}
+
+/// Writes down an act of whoever changed `object` last, once per `uid` and `generation` of
+/// `detail`; tells whether it was new.
 pub async fn once(
     store: &TenantStore,
     object: &impl ResourceExt,
@@ -32,21 +60,15 @@ pub async fn once(
     subject: &str,
     detail: Value,
 ) -> Result<bool, StoreError> {
-    let entry = Entry::new(&changed_by(object)?, action, subject, detail);
-    append_once(store, entry, &["uid", "generation"]).await
-}
-
-/// Writes an entry unless one of the same action says the same under these keys of its detail.
-pub async fn append_once(
-    store: &TenantStore,
-    entry: Entry,
-    keys: &[&str],
-) -> Result<bool, StoreError> {
-    if is_journaled(store, &entry, keys).await? {
-        return Ok(false);
-    }
-    store.journal_append(entry).await?;
-    Ok(true)
+    let entry = Entry::new(
+        &stamped(object, labels::CHANGED_BY)?,
+        action,
+        subject,
+        detail,
+    );
+    store
+        .journal_append_once(entry, &["uid", "generation"])
+        .await
 }
 
 /// Writes down an act of the operator.
@@ -63,40 +85,40 @@ pub async fn own_act(
         .map(drop)
 }
 
-/// Walks the chain for this generation of this very object. Only done when a generation was not
-/// observed before, so it costs nothing at rest.
-async fn is_journaled(
-    store: &TenantStore,
-    wanted: &Entry,
-    keys: &[&str],
-) -> Result<bool, StoreError> {
-    let mut after = 0;
-    loop {
-        let page = store.journal(after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(false);
-        };
-        after = last.seq;
-        let same = |entry: &Sealed| {
-            entry.action == wanted.action
-                && keys
-                    .iter()
-                    .all(|key| entry.detail.get(*key) == wanted.detail.get(*key))
-        };
-        if page.iter().any(same) {
-            return Ok(true);
-        }
-    }
-}
-
-/// The user that the API server stamped on the change.
-fn changed_by(tenant: &impl ResourceExt) -> Result<Actor, StoreError> {
-    let stamped = tenant.annotations().get(labels::CHANGED_BY).cloned();
+/// The user that the API server stamped under `annotation`.
+pub fn stamped(object: &impl ResourceExt, annotation: &str) -> Result<Actor, StoreError> {
+    let stamped = object.annotations().get(annotation).cloned();
     Actor::new(
         stamped
             .filter(|name| !name.trim().is_empty())
             .unwrap_or_else(|| UNKNOWN.into()),
     )
+}
+
+/// `generation=user` a line, the newest first; what is none is left out.
+fn authors(text: &str) -> Vec<(i64, &str)> {
+    let author = |line| {
+        let (generation, user): (&str, &str) = str::split_once(line, '=')?;
+        Some((generation.parse().ok()?, user))
+    };
+    text.lines().filter_map(author).collect()
+}
+
+/// Who changed the spec after `observed` and before `now`, the oldest first, one a generation.
+/// Generations that no author is known of are a deletion's, or older than the list is long.
+fn before<'a>(authors: &[(i64, &'a str)], observed: Option<i64>, now: i64) -> Vec<(i64, &'a str)> {
+    let first = observed.unwrap_or_default();
+    let mut all: Vec<(i64, &str)> = authors
+        .iter()
+        .copied()
+        .filter(|(generation, user)| {
+            *generation > first && *generation < now && !user.trim().is_empty()
+        })
+        .collect();
+    // Stable: of two claims to one generation the newest is kept.
+    all.sort_by_key(|(generation, _)| *generation);
+    all.dedup_by_key(|(generation, _)| *generation);
+    all
 }
 
 /// What changed to: no personal data beyond what the spec itself says of the authority.
@@ -109,4 +131,24 @@ fn detail(tenant: &Collectivity) -> Value {
         "lifecycle": tenant.spec.lifecycle,
         "overrides": tenant.spec.overrides,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_author_since_the_observed_generation_is_told_once() {
+        let text = "5=carole\n4=bob\n3=alice\n2=zoé\n1=admin";
+        let list = authors(text);
+        assert_eq!(
+            before(&list, Some(2), 5),
+            [(3, "alice"), (4, "bob")],
+            "the newest is the object's own entry"
+        );
+        assert_eq!(before(&list, None, 5).len(), 4);
+        assert!(before(&list, Some(4), 5).is_empty());
+        let odd = authors("x\n=\n7=\n3=a=b\n3=forged\n 2=x");
+        assert_eq!(before(&odd, Some(1), 9), [(3, "a=b")]);
+    }
 }

@@ -12,7 +12,10 @@ use melouvert_tenant_template::{KeyPairPem, Material, certificates::CertificateN
 use rand::CryptoRng;
 use secrecy::SecretString;
 
-use crate::{bootstrap::hex_secret, cluster::secret};
+use crate::{
+    bootstrap::{RegionRoot, RootAway, hex_secret},
+    cluster::secret,
+};
 
 /// The data of Secrets, by name.
 pub type Existing = BTreeMap<String, BTreeMap<String, ByteString>>;
@@ -38,13 +41,44 @@ pub const DKIM_RSA: &str = "rsa.pem";
 
 /// Why keys could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to prepare {what}")]
-pub struct MaterialError {
-    /// The Secret concerned.
-    pub what: &'static str,
-    /// Why.
-    #[source]
-    pub source: PkiError,
+pub enum MaterialError {
+    /// One could not be issued.
+    #[error("failed to prepare {what}")]
+    Pki {
+        /// The Secret concerned.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: PkiError,
+    },
+    /// The root's key is needed and away.
+    #[error("failed to prepare {what}")]
+    Root {
+        /// The Secret concerned.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: RootAway,
+    },
+    /// A key that was published once is gone: mail signed by another would not verify.
+    #[error(
+        "{key} of Secret {what} is missing or unreadable and was published: restore it from a backup, or ask for another by the annotation melouvert.fr/make-anew=dkim"
+    )]
+    Lost {
+        /// The Secret concerned.
+        what: &'static str,
+        /// Its key.
+        key: &'static str,
+    },
+}
+
+/// Which signing keys exist somewhere, to be found again and never made anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Published {
+    /// The Ed25519 key.
+    pub ed25519: bool,
+    /// The RSA key.
+    pub rsa: bool,
 }
 
 /// Everything secret that a tenant's servers need.
@@ -81,7 +115,7 @@ impl Keys {
     }
 
     /// What the renderer takes.
-    pub fn material(&self, root: &Authority, database_ca_pem: &str) -> Material {
+    pub fn material(&self, root: &RegionRoot, database_ca_pem: &str) -> Material {
         let secret = |key: &PrivateKey| SecretString::from(key.expose_pem().to_owned());
         let pair = |chain: &str, key| KeyPairPem {
             chain: chain.into(),
@@ -118,17 +152,16 @@ impl Keys {
 pub fn prepare(
     existing: &Existing,
     names: &CertificateNames,
-    root: &Authority,
+    root: &RegionRoot,
+    published: Published,
     now: Timestamp,
     rng: &mut impl CryptoRng,
 ) -> Result<Keys, MaterialError> {
     let mut renewed = Vec::new();
-    let ca = if let Some(ca) = kept_ca(existing, &names.server_dns_names, root, now) {
-        ca
-    } else {
-        note(&mut renewed, existing, CA);
-        new_ca(names, root, now, rng).map_err(failed(CA))?
-    };
+    // First, so that nothing is made beside a loss.
+    let dkim_ed25519 = found_key(existing, DKIM_ED25519, published.ed25519)?;
+    let dkim_rsa = found_key(existing, DKIM_RSA, published.rsa)?;
+    let ca = authority(existing, names, root, now, rng, &mut renewed)?;
     let mail = Wanted {
         secret: MAIL_TLS,
         common_name: &names.server_common_name,
@@ -148,17 +181,37 @@ pub fn prepare(
         reader_password: password(existing, READER_PASSWORD, rng),
         doveadm_api_key: password(existing, DOVEADM_API_KEY, rng),
         door_key: password(existing, DOOR_KEY, rng),
-        dkim_ed25519: match key(existing, DKIM_ED25519) {
+        dkim_ed25519: match dkim_ed25519 {
             Some(key) => key,
             None => dkim::ed25519(rng).map_err(failed(DKIM))?,
         },
-        dkim_rsa: key(existing, DKIM_RSA),
+        dkim_rsa,
         renewed,
     })
 }
 
+/// The kept authority, or another. While the root's key is away one that is due serves on.
+fn authority(
+    existing: &Existing,
+    names: &CertificateNames,
+    root: &RegionRoot,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+    renewed: &mut Vec<&'static str>,
+) -> Result<Authority, MaterialError> {
+    let kept = kept_ca(existing, &names.server_dns_names, root);
+    let issuer = match (root.authority(), kept) {
+        (_, Some(ca)) if !due(ca.info(), now) => return Ok(ca),
+        (Err(_), Some(ca)) if now < ca.info().not_after => return Ok(ca),
+        (Err(source), _) => return Err(MaterialError::Root { what: CA, source }),
+        (Ok(issuer), _) => issuer,
+    };
+    note(renewed, existing, CA);
+    new_ca(names, issuer, now, rng).map_err(failed(CA))
+}
+
 fn failed(what: &'static str) -> impl Fn(PkiError) -> MaterialError {
-    move |source| MaterialError { what, source }
+    move |source| MaterialError::Pki { what, source }
 }
 
 fn note(renewed: &mut Vec<&'static str>, existing: &Existing, secret: &'static str) {
@@ -173,12 +226,7 @@ fn text(existing: &Existing, name: &str, key: &str) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
-fn kept_ca(
-    existing: &Existing,
-    names: &[String],
-    root: &Authority,
-    now: Timestamp,
-) -> Option<Authority> {
+fn kept_ca(existing: &Existing, names: &[String], root: &RegionRoot) -> Option<Authority> {
     let chain = text(existing, CA, "tls.crt")?;
     let ca = Authority::from_pem(&chain, &text(existing, CA, "tls.key")?).ok()?;
     let under_root = text(existing, CA, "ca.crt")? == root.certificate_pem();
@@ -186,7 +234,7 @@ fn kept_ca(
     let same_domains = text(existing, MAIL_TLS, "tls.crt")
         .and_then(|pem| inspect(&pem).ok())
         .is_none_or(|info| info.dns_names == names);
-    (under_root && same_domains && !due(ca.info(), now)).then_some(ca)
+    (under_root && same_domains).then_some(ca)
 }
 
 fn new_ca(
@@ -255,8 +303,31 @@ fn password(existing: &Existing, key: &str, rng: &mut impl CryptoRng) -> String 
     text(existing, DATABASE, key).unwrap_or_else(|| hex_secret(rng))
 }
 
-fn key(existing: &Existing, name: &str) -> Option<PrivateKey> {
-    PrivateKey::from_pem(&text(existing, DKIM, name)?).ok()
+/// Leaves out the signing keys that cannot be read: somebody answered for their loss.
+pub fn without_unreadable(mut existing: Existing) -> Existing {
+    if let Some(keys) = existing.get_mut(DKIM) {
+        keys.retain(|_, bytes| {
+            std::str::from_utf8(&bytes.0).is_ok_and(|pem| PrivateKey::from_pem(pem).is_ok())
+        });
+    }
+    existing
+}
+
+/// A signing key: an error when it is lost, `None` when it was never made.
+fn found_key(
+    existing: &Existing,
+    name: &'static str,
+    published: bool,
+) -> Result<Option<PrivateKey>, MaterialError> {
+    let lost = || MaterialError::Lost {
+        what: DKIM,
+        key: name,
+    };
+    let Some(bytes) = existing.get(DKIM).and_then(|data| data.get(name)) else {
+        return if published { Err(lost()) } else { Ok(None) };
+    };
+    let pem = std::str::from_utf8(&bytes.0).map_err(|_| lost())?;
+    PrivateKey::from_pem(pem).map(Some).map_err(|_| lost())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod error;
 pub mod finalizer;
 pub mod footing;
 pub mod journal;
+pub mod lost;
 pub mod material;
 pub mod observe;
 pub mod ownership;
@@ -152,11 +153,12 @@ async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconcile
         };
         report(ctx, tenant, &account.at(progress)).await?;
     }
+    let root = ctx.platform.root.get();
     let subject = observe::Subject {
         object: tenant,
         tenant: &valid.tenant,
         keys: &provisioned.keys,
-        root_pem: ctx.platform.root.certificate_pem(),
+        root_pem: root.certificate_pem(),
         template: &provisioned.template,
     };
     let seen = observe::look(&ctx.client, &subject)
@@ -172,8 +174,12 @@ fn check(
     references: &References,
     ctx: &Context,
 ) -> Result<Valid, Vec<Refusal>> {
-    let all = ctx.tenants.state();
-    let others = || all.iter().map(AsRef::as_ref);
+    let (all, unreadable) = (ctx.tenants.state(), ctx.unreadable.all());
+    // What cannot be read holds its domains all the same.
+    let others = || {
+        let shadows = unreadable.iter().map(|found| &found.shadow);
+        all.iter().map(AsRef::as_ref).chain(shadows)
+    };
     let chosen = footing::choose(tenant, references, |shared, wanted| {
         ctx.rollout.ask(shared, tenant, wanted, others())
     });
@@ -194,9 +200,11 @@ async fn told<T>(
     step: Result<T, ReconcileError>,
 ) -> Result<T, ReconcileError> {
     if let Err(error) = &step {
-        account.progress = Progress::Waiting {
-            reason: error.reason(),
-            message: crate::errors::chain(error),
+        let (reason, message) = (error.reason(), crate::errors::chain(error));
+        account.progress = if error.is_lost() {
+            Progress::Lost { reason, message }
+        } else {
+            Progress::Waiting { reason, message }
         };
         account.journaled = account.facts.is_some();
         report(ctx, tenant, &account).await?;

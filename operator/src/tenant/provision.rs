@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use melouvert_api::{Collectivity, Reason};
-use melouvert_store::{Agent, AgentKind, Entry, StoreError, TenantDb, TenantStore};
+use melouvert_api::{Collectivity, Reason, labels};
+use melouvert_domain::Lifecycle;
+use melouvert_store::{Agent, AgentKind, Entry, MayMake, StoreError, TenantDb, TenantStore};
 use melouvert_tenant_template::{
     ValidatedTenant, Wave, certificates::certificate_names, frontier, mail, render,
 };
@@ -14,14 +15,17 @@ use serde_json::json;
 
 use super::{
     Context, ReconcileError, context,
-    dereference::{self, References},
+    dereference::{self, References, Volume},
+    error::kube_error,
     journal,
+    lost::{self, Answered, Lost},
     material::{self, Existing, Keys},
+    status,
     validate::Refusal,
 };
 use crate::{
     cluster::{ApplyError, Outcome},
-    errors,
+    errors, heads,
 };
 
 /// Waves of [`frontier`], applied before anything that needs keys or a database.
@@ -64,24 +68,38 @@ pub async fn run(
         }
     }
     let opens = references.namespace.is_none() && tally.created;
-    let existing = dereference::secrets(&ctx.client, tenant.namespace.as_str()).await?;
-    let mut keys = prepare(ctx, tenant, &existing, now)?;
+    let answered = Answered::of(object);
+    let namespace = tenant.namespace.as_str();
+    let mut existing = dereference::secrets(&ctx.client, namespace).await?;
+    if answered.dkim {
+        existing = material::without_unreadable(existing);
+    }
+    let volume = match &references.claim {
+        Some(_) => Volume::There,
+        None => dereference::volume(&ctx.client, namespace).await?,
+    };
+    let mut keys = prepare(ctx, (object, tenant), &existing, (volume, answered), now)?;
     rsa(ctx, object, &mut keys);
-    let (store, away) = match database(ctx, tenant, &keys).await {
-        Ok(store) => (Some(store), None),
+    let may_make = lost::may_make_database(object, &existing, answered);
+    let (store, away) = match database(ctx, tenant, &keys, may_make).await {
+        Ok(store) => {
+            keep_volume(object, tenant, &store, volume, answered).await?;
+            (Some(store), None)
+        }
         // What is applied below was journaled before: it is the upkeep of the same generation.
         Err(error) if runs && is_away(&error) && !is_fresh(object) && keys.renewed.is_empty() => {
             (None, Some(error))
         }
         Err(error) => return Err(error),
     };
-    let fresh = match &store {
-        Some(store) => is_fresh(object) && journal::spec_change(store, object).await?,
-        None => false,
-    };
+    let fresh = is_fresh(object);
+    if let (Some(store), true) = (&store, fresh) {
+        journal::spec_change(store, object).await?;
+    }
     // Asked again: the database took longer than an RSA key usually does.
     rsa(ctx, object, &mut keys);
-    let material = keys.material(&ctx.platform.root, &ctx.database.authority()?);
+    let root = ctx.platform.root.get();
+    let material = keys.material(&root, &ctx.database.authority()?);
     let mut rendered = render(tenant, &material);
     if !opens {
         rendered = rendered.quota_before_workload();
@@ -100,6 +118,7 @@ pub async fn run(
     }
     if let Some(store) = &store {
         acts(ctx, object, tenant, store, &keys, fresh).await?;
+        made_anew(ctx, object, store, answered).await?;
         tally.kept.extend(strays(&store.agents().await?, tenant));
     }
     let template = rendered
@@ -111,6 +130,52 @@ pub async fn run(
         template,
         kept: tally.kept,
     })
+}
+
+/// Fails when the volume with the mail is gone: an empty one would hide it.
+async fn keep_volume(
+    object: &Collectivity,
+    tenant: &ValidatedTenant,
+    store: &TenantStore,
+    volume: Volume,
+    answered: Answered,
+) -> Result<(), ReconcileError> {
+    let wanted = tenant.lifecycle != Lifecycle::Terminating;
+    if volume != Volume::Absent || answered.volume || !wanted {
+        return Ok(());
+    }
+    let journaled = store
+        .journal_says(journal::PROVISIONED, &object.name_any())
+        .await?;
+    if lost::volume_was_there(object, journaled) {
+        return Err(Lost::Volume.into());
+    }
+    Ok(())
+}
+
+/// Writes down what was made again and who answered for it, and takes the answer off.
+async fn made_anew(
+    ctx: &Context,
+    object: &Collectivity,
+    store: &TenantStore,
+    answered: Answered,
+) -> Result<(), ReconcileError> {
+    let what = answered.names();
+    if what.is_empty() {
+        return Ok(());
+    }
+    let by = journal::stamped(object, labels::MAKE_ANEW_BY)?;
+    let name = object.name_any();
+    let detail = json!({"what": what, "uid": object.uid()});
+    journal::own_act(store, &by, "space.made-anew", &name, detail).await?;
+    if answered.database {
+        heads::accept(&ctx.client, &ctx.settings.namespace, &name)
+            .await
+            .map_err(kube_error("accept the new journal"))?;
+    }
+    lost::answered(&ctx.client, object)
+        .await
+        .map_err(kube_error("take the answer off"))
 }
 
 /// Applies a wave, object by object.
@@ -173,24 +238,37 @@ fn strays(agents: &[Agent], tenant: &ValidatedTenant) -> Option<Refusal> {
     ))
 }
 
+/// A database that is gone for good is no reason either to keep nothing else of the space.
 fn is_away(error: &ReconcileError) -> bool {
-    error.reason() == Reason::DatabaseUnreachable
+    matches!(
+        error.reason(),
+        Reason::DatabaseUnreachable | Reason::DatabaseLost
+    )
 }
 
 fn prepare(
     ctx: &Context,
-    tenant: &ValidatedTenant,
+    (object, tenant): (&Collectivity, &ValidatedTenant),
     existing: &Existing,
+    (volume, answered): (Volume, Answered),
     now: Timestamp,
 ) -> Result<Keys, ReconcileError> {
     let names = certificate_names(tenant);
-    Ok(material::prepare(
+    let published = lost::published(object, volume, answered);
+    let keys = material::prepare(
         existing,
         &names,
-        &ctx.platform.root,
+        &ctx.platform.root.get(),
+        published,
         now,
         &mut rand::rng(),
-    )?)
+    )?;
+    if !answered.dkim
+        && let Some(lost) = lost::other_key(object, &status::signing_records(tenant, &keys)?)
+    {
+        return Err(lost.into());
+    }
+    Ok(keys)
 }
 
 fn rsa(ctx: &Context, object: &Collectivity, keys: &mut Keys) {
@@ -205,6 +283,7 @@ async fn database(
     ctx: &Context,
     tenant: &ValidatedTenant,
     keys: &Keys,
+    may_make: MayMake,
 ) -> Result<TenantStore, ReconcileError> {
     let platform = ctx.database.get()?;
     let actor = ctx.own_actor()?;
@@ -212,6 +291,7 @@ async fn database(
     let wanted = TenantDb {
         siren: &tenant.siren,
         reader_password: &reader_password,
+        may_make,
     };
     let store = platform.ensure_tenant(&wanted, &actor).await?;
     let domains: Vec<_> = tenant.domains().cloned().collect();
@@ -240,7 +320,7 @@ pub async fn journal_refused(ctx: &Context, object: &Collectivity) -> Result<boo
         Err(StoreError::NotFound { .. }) => Ok(true),
         Err(error) if error.is_transient() => Ok(false),
         Err(error) => Err(error.into()),
-        Ok(store) => Ok(journal::spec_change(&store, object).await.map(|_| true)?),
+        Ok(store) => Ok(journal::spec_change(&store, object).await.map(|()| true)?),
     }
 }
 
@@ -255,13 +335,20 @@ async fn acts(
     let actor = ctx.own_actor()?;
     let name = object.name_any();
     if fresh {
+        // Each once: the process may have died between the namespace and the status, where a
+        // generation is told as observed.
         let detail = json!({"namespace": name, "uid": tenant.uid});
-        let opened = Entry::new(&actor, "space.provisioned", &name, detail);
-        // By UID: the process may have died between the namespace and this line.
-        journal::append_once(store, opened, &["uid"]).await?;
-        let detail =
-            json!({"lifecycle": object.spec.lifecycle, "generation": object.metadata.generation});
-        journal::own_act(store, &actor, "space.applied", &name, detail).await?;
+        let opened = Entry::new(&actor, journal::PROVISIONED, &name, detail);
+        store.journal_append_once(opened, &["uid"]).await?;
+        let detail = json!({
+            "lifecycle": object.spec.lifecycle,
+            "uid": tenant.uid,
+            "generation": object.metadata.generation,
+        });
+        let applied = Entry::new(&actor, "space.applied", &name, detail);
+        store
+            .journal_append_once(applied, &["uid", "generation"])
+            .await?;
     }
     for secret in &keys.renewed {
         let serial = serial(keys, secret);

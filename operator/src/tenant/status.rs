@@ -14,7 +14,8 @@ use melouvert_api::{
 };
 use melouvert_pki::{CertInfo, PkiError, dkim};
 use melouvert_tenant_template::{
-    DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, DkimPublic, certificates::mail_host, dns_records,
+    DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, DkimPublic, ValidatedTenant, certificates::mail_host,
+    dns_records,
 };
 use serde_json::json;
 
@@ -59,6 +60,13 @@ pub enum Progress {
         /// Which, CamelCase.
         reason: Reason,
         /// A sentence.
+        message: String,
+    },
+    /// Something that was made once is gone: nothing is made in its place.
+    Lost {
+        /// What, CamelCase.
+        reason: Reason,
+        /// A sentence with the way back.
         message: String,
     },
     /// Everything was applied and seen.
@@ -116,16 +124,7 @@ impl Facts {
     pub fn of_applied(valid: &Valid, keys: &Keys) -> Result<Self, PkiError> {
         let tenant = &valid.tenant;
         let host = mail_host(&tenant.namespace);
-        let public = |selector: &str, key| {
-            Ok::<_, PkiError>(DkimPublic {
-                selector: selector.into(),
-                txt: dkim::txt_record(key)?,
-            })
-        };
-        let mut signing = vec![public(DKIM_ED25519_SELECTOR, &keys.dkim_ed25519)?];
-        if let Some(rsa) = &keys.dkim_rsa {
-            signing.push(public(DKIM_RSA_SELECTOR, rsa)?);
-        }
+        let signing = signing(keys)?;
         Ok(Self {
             namespace: tenant.namespace.to_string(),
             endpoints: Endpoints {
@@ -167,6 +166,39 @@ impl Facts {
     }
 }
 
+fn signing(keys: &Keys) -> Result<Vec<DkimPublic>, PkiError> {
+    let public = |selector: &str, key| {
+        Ok::<_, PkiError>(DkimPublic {
+            selector: selector.into(),
+            txt: dkim::txt_record(key)?,
+        })
+    };
+    let mut signing = vec![public(DKIM_ED25519_SELECTOR, &keys.dkim_ed25519)?];
+    if let Some(rsa) = &keys.dkim_rsa {
+        signing.push(public(DKIM_RSA_SELECTOR, rsa)?);
+    }
+    Ok(signing)
+}
+
+/// The value that each selector's records would be told with.
+pub fn signing_records(
+    tenant: &ValidatedTenant,
+    keys: &Keys,
+) -> Result<Vec<(&'static str, String)>, PkiError> {
+    let records = dns_records(tenant, &signing(keys)?);
+    let of = |selector: &'static str| {
+        let prefix = format!("{selector}._domainkey.");
+        let record = records
+            .iter()
+            .find(|record| record.name.starts_with(&prefix))?;
+        Some((selector, record.value.clone()))
+    };
+    Ok([DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR]
+        .into_iter()
+        .filter_map(of)
+        .collect())
+}
+
 fn certificate(name: &str, secret: &str, info: &CertInfo) -> CertificateStatus {
     CertificateStatus {
         name: name.into(),
@@ -202,6 +234,7 @@ fn verdicts(account: &Account) -> Vec<Verdict> {
     let mut all = match &account.progress {
         Progress::Refused(refusals) => refused(refusals),
         Progress::Waiting { reason, message } => triple([false, true, false], *reason, message),
+        Progress::Lost { reason, message } => triple([false, false, true], *reason, message),
         Progress::Done(Seen::Working { .. }) => triple(
             [true, false, false],
             Reason::Serving,

@@ -40,7 +40,7 @@ pub async fn of(
         Err(error) if error.kind == Kind::Refused => return Err(not_listed(error)),
         other => other?,
     };
-    owner(&all, domain).ok_or_else(|| {
+    owner(&all.read, domain).ok_or_else(|| {
         CliError::new(
             Kind::NotFound,
             text!(

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Standing;
 use crate::{
-    commands::collectivity::{all, get, instant},
+    commands::collectivity::{Listed, all, get, instant},
     errors::CliError,
     globals::Context,
     input,
@@ -76,12 +76,15 @@ impl Args {
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         let siren = self.siren.as_deref().map(input::siren).transpose()?;
         let client = context.client().await?;
-        let objects = match siren {
-            Some(siren) => vec![get(&Api::all(client), &siren).await?],
+        let mut listed = match siren {
+            Some(siren) => Listed {
+                read: vec![get(&Api::all(client), &siren).await?],
+                unread: Vec::new(),
+            },
             None => all(&client).await?,
         };
         let now = Timestamp::now();
-        let mut lines: Vec<Line> = objects
+        let mut lines: Vec<Line> = std::mem::take(&mut listed.read)
             .into_iter()
             .flat_map(|object| {
                 let (siren, name) = (object.spec.siren, object.spec.legal_name);
@@ -100,6 +103,7 @@ impl Args {
             .collect();
         // RFC 3339 in UTC: the order of texts is the order of instants.
         lines.sort_by(|a, b| a.certificate.not_after.cmp(&b.certificate.not_after));
-        context.printer.rows(&lines)
+        context.printer.rows(&lines)?;
+        listed.complete()
     }
 }

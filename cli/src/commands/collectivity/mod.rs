@@ -13,7 +13,7 @@ mod turn;
 mod wait;
 
 pub use change::FIELD_MANAGER;
-pub use list::all;
+pub use list::{Listed, all};
 pub use sheet::instant;
 
 use clap::Subcommand;

@@ -221,7 +221,7 @@ async fn free(client: &Client, siren: &Siren, domains: &[MailDomain]) -> Result<
         Err(error) if error.kind == Kind::Refused => return Ok(()),
         Err(error) => return Err(error),
     };
-    taken(&all, siren, domains)
+    taken(&all.read, siren, domains)
 }
 
 fn taken(all: &[Collectivity], siren: &Siren, domains: &[MailDomain]) -> Result<(), CliError> {

@@ -11,12 +11,15 @@ use crate::{
 };
 
 /// The policies that the chart installs.
-const POLICIES: [&str; 5] = [
-    "melouvert-collectivity-deletion",
-    "melouvert-tenant-data",
+const POLICIES: [&str; 8] = [
+    "melouvert-authors",
     "melouvert-changed-by",
-    "melouvert-region-in-use",
+    "melouvert-collectivity-deletion",
+    "melouvert-definitions",
+    "melouvert-definitions-at-once",
     "melouvert-plan-in-use",
+    "melouvert-region-in-use",
+    "melouvert-tenant-data",
 ];
 const KINDS: [&str; 4] = ["Collectivity", "Migration", "Plan", "Region"];
 

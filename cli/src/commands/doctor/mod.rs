@@ -1,5 +1,6 @@
 //! `melouvert doctor`: what works, what does not, and what to do about it.
 
+mod alarms;
 mod certificates;
 mod cluster;
 mod operator;
@@ -173,11 +174,20 @@ async fn examine(context: &Context, client: &Client) -> Vec<Check> {
     checks.extend(parts::checks(client, &context.system_namespace).await);
     match collectivity::all(client).await {
         Ok(all) => {
-            checks.push(certificates::spaces(&all));
-            checks.extend(certificates::apart(&all));
-            checks.extend(cluster::unused_regions(client, &all).await);
-            checks.extend(volumes::checks(context, &all).await);
-            checks.push(certificates::certificates(&all, jiff::Timestamp::now()));
+            checks.push(certificates::spaces(&all.read));
+            checks.extend(certificates::apart(&all.read));
+            checks.extend(cluster::unused_regions(client, &all.read).await);
+            checks.extend(volumes::checks(context, &all.read).await);
+            checks.push(certificates::certificates(
+                &all.read,
+                jiff::Timestamp::now(),
+            ));
+            if let Err(error) = all.complete() {
+                checks.push(Check::error(
+                    text!("Objets illisibles", "Unreadable objects"),
+                    error,
+                ));
+            }
         }
         Err(error) => checks.push(Check::error(
             text!("Collectivités", "Collectivities"),

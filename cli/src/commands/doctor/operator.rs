@@ -21,13 +21,17 @@ pub async fn checks(client: &Client, namespace: &str) -> Vec<Check> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut running = pod(&pods, namespace).await;
     if running.verdict != Verdict::Failed {
-        return vec![running, database(&pods).await];
+        let mut checks = vec![running, database(&pods).await];
+        checks.extend(alarms(&pods).await);
+        return checks;
     }
     // Not ready does not mean silent: it says itself what it lacks.
-    match ready(&pods).await {
+    match ask(&pods, "/readyz").await {
         Ok((_, said)) if said.starts_with("database:") => {
             running.remedy = None;
-            vec![running, unreached(&said)]
+            let mut checks = vec![running, unreached(&said)];
+            checks.extend(alarms(&pods).await);
+            checks
         }
         Ok((_, said)) => {
             let said = said.trim();
@@ -36,6 +40,31 @@ pub async fn checks(client: &Client, namespace: &str) -> Vec<Check> {
             vec![running]
         }
         Err(_) => vec![running],
+    }
+}
+
+/// What the operator wants somebody to look at.
+async fn alarms(pods: &Api<Pod>) -> Vec<Check> {
+    let subject = text!("Alertes de l'opérateur", "Operator's alarms");
+    match ask(pods, "/alarms").await {
+        Ok((200, body)) => match serde_json::from_str(&body) {
+            Ok(standing) => super::alarms::checks(&standing),
+            Err(error) => {
+                let why = error.to_string();
+                vec![Check::new(
+                    subject,
+                    Verdict::Failed,
+                    text!("réponse illisible : {why}", "unreadable answer: {why}"),
+                )]
+            }
+        },
+        // An operator from before there were any.
+        Ok((404, _)) => Vec::new(),
+        Ok((code, body)) => {
+            let said = format!("{code} {}", body.trim());
+            vec![Check::new(subject, Verdict::Failed, Text::verbatim(said))]
+        }
+        Err(error) => vec![Check::error(subject, error)],
     }
 }
 
@@ -111,7 +140,7 @@ async fn pod(pods: &Api<Pod>, namespace: &str) -> Check {
 
 async fn database(pods: &Api<Pod>) -> Check {
     let subject = text!("Base de données", "Database");
-    match ready(pods).await {
+    match ask(pods, "/readyz").await {
         Ok((200, _)) => Check::new(
             subject,
             Verdict::Ok,
@@ -122,8 +151,8 @@ async fn database(pods: &Api<Pod>) -> Check {
     }
 }
 
-/// What `/readyz` answers, through the API server.
-async fn ready(pods: &Api<Pod>) -> Result<(u16, String), CliError> {
+/// What the health server answers at `path`, through the API server.
+async fn ask(pods: &Api<Pod>, path: &str) -> Result<(u16, String), CliError> {
     let doing = text!(
         "joindre l'opérateur par le serveur Kubernetes",
         "reach the operator through the Kubernetes server"
@@ -147,7 +176,7 @@ async fn ready(pods: &Api<Pod>) -> Result<(u16, String), CliError> {
         .await
         .map_err(|error| broken(&error))?;
     let driver = tokio::spawn(connection);
-    let request = Request::get("/readyz")
+    let request = Request::get(path)
         .header("host", "melouvert-operator")
         .body(Empty::<Bytes>::new())
         .map_err(|error| broken(&error))?;

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub(crate) use chain::verify;
 pub use chain::{Anchor, BreakReason, BrokenLink, Verified};
-pub(crate) use write::{append, head, lock, page, timestamp};
+pub(crate) use write::{append, append_once, confirm, head, lock, page, says, timestamp};
 
 use crate::StoreError;
 

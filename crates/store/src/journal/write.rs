@@ -6,7 +6,7 @@ use melouvert_journal::{GENESIS, canonical};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Anchor, Entry, Sealed, chain::seal};
+use super::{Anchor, BreakReason, BrokenLink, Entry, Sealed, chain::seal};
 use crate::StoreError;
 
 /// Advisory locks' first key; the second is 0 for the journal.
@@ -165,4 +165,69 @@ pub(crate) async fn head(connection: &mut PgConnection) -> Result<Option<Anchor>
         seq: last.seq,
         hash: hex::encode(last.hash),
     }))
+}
+
+/// Appends an entry unless one of its action and subject says the same under `keys` of its detail;
+/// tells whether it did. Two writers at once write it once: the question is asked under the lock.
+pub(crate) async fn append_once(
+    connection: &mut PgConnection,
+    entry: &Entry,
+    keys: &[&str],
+) -> Result<bool, StoreError> {
+    lock(&mut *connection).await?;
+    let same = keys
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), entry.detail.get(*key)?.clone())))
+        .collect();
+    if says(&mut *connection, &entry.action, &entry.subject, &same).await? {
+        return Ok(false);
+    }
+    append(connection, entry).await?;
+    Ok(true)
+}
+
+/// Whether an entry of this action and subject has all of `same` in its detail.
+pub(crate) async fn says(
+    connection: &mut PgConnection,
+    action: &str,
+    subject: &str,
+    same: &serde_json::Map<String, Value>,
+) -> Result<bool, StoreError> {
+    let same = Value::Object(same.clone());
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from journal
+                          where action = $1 and subject = $2 and detail @> $3) as "there!""#,
+        action,
+        subject,
+        same
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Fails when the chain does not hold `known`, a point of it that was recorded elsewhere.
+pub(crate) async fn confirm(
+    connection: &mut PgConnection,
+    known: &Anchor,
+) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar!("select hash from journal where seq = $1", known.seq)
+        .fetch_optional(&mut *connection)
+        .await?
+        .map(hex::encode);
+    let (seq, reason, found) = match found {
+        Some(hash) if hash == known.hash => return Ok(()),
+        Some(hash) => (known.seq, BreakReason::Anchor, hash),
+        None => {
+            let last = head(connection).await?.map_or(0, |last| last.seq);
+            (last + 1, BreakReason::Cut, "nothing".into())
+        }
+    };
+    let expected = format!("entry {} with hash {}", known.seq, known.hash);
+    Err(BrokenLink {
+        seq,
+        reason,
+        expected,
+        found,
+    }
+    .into())
 }

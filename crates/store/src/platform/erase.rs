@@ -34,8 +34,9 @@ pub(super) async fn erase(
         return Ok(());
     }
     if standing.database {
-        // Committed before anything is dropped, so that the head outlives a crash in between.
-        anchors::record(platform, siren, actor).await?;
+        // Committed before anything is dropped, so that the head outlives a crash in between. A
+        // chain that is not the known one is no reason to keep the data.
+        anchors::record(platform, siren, actor, anchors::Otherwise::Accept).await?;
     }
     let head: Option<Anchor> = anchors::latest(&mut transaction, siren).await?;
     platform.pools.close(siren).await;

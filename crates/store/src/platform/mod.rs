@@ -11,12 +11,12 @@ use melouvert_domain::Siren;
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, migrate::Migrator};
 
-use self::pools::Pools;
+use self::{anchors::Otherwise, pools::Pools};
 use crate::{
     Server, StoreError, TenantStore,
     database::Database,
     error::sql_state,
-    journal::{self, Actor, Entry, Sealed, Verified},
+    journal::{self, Actor, Anchor, Entry, Sealed, Verified},
     names,
 };
 
@@ -32,6 +32,19 @@ pub struct TenantDb<'a> {
     pub siren: &'a Siren,
     /// The password of the mail servers' login: printable ASCII, random (at least 80 bits).
     pub reader_password: &'a SecretString,
+    /// Whether it may be made.
+    pub may_make: MayMake,
+}
+
+/// Whether a database that is absent may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MayMake {
+    /// Unless the platform knows that it was made before.
+    First,
+    /// No: somebody saw it before. [`StoreError::Gone`] when it is absent or empty.
+    Never,
+    /// Yes, whatever was before: somebody answered for the loss.
+    Anew,
 }
 
 /// The platform's database, and the door to the tenants'. Cheap to clone.
@@ -45,11 +58,22 @@ impl PlatformStore {
     /// Connects, creates the platform's database if it is absent, and brings its schema up to date.
     ///
     /// Fails within seconds when the server is away; the caller decides whether to try again.
-    pub async fn connect(server: &Server) -> Result<Self, StoreError> {
+    ///
+    /// With [`MayMake::Never`] nothing is made: [`StoreError::Gone`] when it is absent or empty.
+    pub async fn connect(server: &Server, may_make: MayMake) -> Result<Self, StoreError> {
         match server.connect(names::PLATFORM).await {
-            Ok(connection) => close(connection).await,
+            Ok(mut connection) => {
+                let filled = open::is_filled(&mut connection).await?;
+                close(connection).await;
+                if !filled && may_make == MayMake::Never {
+                    return Err(open::lost(names::PLATFORM));
+                }
+            }
             // 3D000: no such database.
             Err(StoreError::Query(error)) if sql_state(&error).as_deref() == Some("3D000") => {
+                if may_make == MayMake::Never {
+                    return Err(open::lost(names::PLATFORM));
+                }
                 create_platform(server).await?;
             }
             Err(error) => return Err(error),
@@ -127,15 +151,43 @@ impl PlatformStore {
     }
 
     /// Records the head of a tenant's chain in the platform's, so that a cut or rewritten tail
-    /// shows. Nothing is written when the head has not moved. Meant to be called daily.
-    pub async fn anchor_tenant(&self, siren: &Siren, actor: &Actor) -> Result<(), StoreError> {
-        anchors::record(self, siren, actor).await
-    }
-
-    pub(crate) async fn anchor(
+    /// shows, and returns it. Nothing is written when the head has not moved, nor when the chain
+    /// does not hold the head that is known of it ([`StoreError::BrokenJournal`]), unless
+    /// `accepted`: then it is taken as it is, and that is written down. Meant to be called daily.
+    pub async fn anchor_tenant(
         &self,
         siren: &Siren,
-    ) -> Result<Option<journal::Anchor>, StoreError> {
+        actor: &Actor,
+        accepted: bool,
+    ) -> Result<Option<Anchor>, StoreError> {
+        let otherwise = if accepted {
+            Otherwise::Accept
+        } else {
+            Otherwise::Fail
+        };
+        anchors::record(self, siren, actor, otherwise).await
+    }
+
+    /// Fails with [`StoreError::BrokenJournal`] when a tenant's chain does not hold the head that
+    /// was last recorded of it, or one that was kept `beside`.
+    pub async fn confirm_tenant(
+        &self,
+        siren: &Siren,
+        beside: Option<&Anchor>,
+    ) -> Result<(), StoreError> {
+        anchors::confirm(self, siren, beside).await
+    }
+
+    /// The platform's own head, if its chain holds `known`; [`StoreError::BrokenJournal`] otherwise.
+    pub async fn journal_head(&self, known: Option<&Anchor>) -> Result<Option<Anchor>, StoreError> {
+        let mut connection = self.database.acquire().await?;
+        if let Some(known) = known {
+            journal::confirm(&mut connection, known).await?;
+        }
+        journal::head(&mut connection).await
+    }
+
+    pub(crate) async fn anchor(&self, siren: &Siren) -> Result<Option<Anchor>, StoreError> {
         anchors::latest(&mut *self.database.acquire().await?, siren).await
     }
 }

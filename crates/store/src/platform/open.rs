@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, migrate::Migrator};
 
-use super::{PlatformStore, TenantDb, close};
+use super::{MayMake, PlatformStore, TenantDb, close};
 use crate::{
     StoreError, TenantStore,
     journal::{self, Actor, Entry},
@@ -142,7 +142,18 @@ async fn repair(
             scram::verifier(tenant.reader_password, &salt)
         }
     };
+    let made = match tenant.may_make {
+        MayMake::First => state.verifier.is_some(),
+        MayMake::Never => true,
+        MayMake::Anew => false,
+    };
+    if made && !state.database {
+        return Err(lost(&names.database));
+    }
     create(platform, names, &state, &verifier).await?;
+    if made && !has_schema(platform, names).await? {
+        return Err(lost(&names.database));
+    }
     migrate(platform, tenant.siren, names).await?;
     sqlx::query!(
         "insert into tenant (siren, reader_verifier, schema_version) values ($1, $2, $3)
@@ -166,6 +177,29 @@ async fn repair(
     journal::append(&mut transaction, &entry).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Whether the tenant's database has its schema: an empty one was made by hand, to restore into.
+async fn has_schema(platform: &PlatformStore, names: &TenantNames) -> Result<bool, StoreError> {
+    let mut connection = platform.database.server().connect(&names.database).await?;
+    let filled = is_filled(&mut connection).await?;
+    close(connection).await;
+    Ok(filled)
+}
+
+/// Whether the database has its schema.
+pub(super) async fn is_filled(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(
+        sqlx::query_scalar!(r#"select to_regclass('public.journal') is not null as "filled!""#)
+            .fetch_one(connection)
+            .await?,
+    )
+}
+
+pub(super) fn lost(database: &str) -> StoreError {
+    StoreError::Gone {
+        database: database.into(),
+    }
 }
 
 /// Roles, database and who may connect. `CREATE DATABASE` runs outside any transaction, hence a

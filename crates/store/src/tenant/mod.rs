@@ -102,6 +102,25 @@ impl TenantStore {
         Ok(sealed)
     }
 
+    /// Writes one entry of the tenant's journal unless one of the same action and subject says the
+    /// same under `keys` of its detail; tells whether it did.
+    pub async fn journal_append_once(
+        &self,
+        entry: Entry,
+        keys: &[&str],
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let new = journal::append_once(&mut transaction, &entry, keys).await?;
+        transaction.commit().await?;
+        Ok(new)
+    }
+
+    /// Whether the tenant's journal has an entry of this action and subject.
+    pub async fn journal_says(&self, action: &str, subject: &str) -> Result<bool, StoreError> {
+        let connection = &mut *self.database.acquire().await?;
+        journal::says(connection, action, subject, &serde_json::Map::new()).await
+    }
+
     /// At most `limit` entries after `after_seq`, in order.
     pub async fn journal(&self, after_seq: i64, limit: i64) -> Result<Vec<Sealed>, StoreError> {
         journal::page(&mut *self.database.acquire().await?, after_seq, limit).await

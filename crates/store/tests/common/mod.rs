@@ -14,7 +14,7 @@ use std::{
 };
 
 use melouvert_domain::Siren;
-use melouvert_store::{Actor, NewAgent, PlatformStore, Server, TenantDb, TenantStore};
+use melouvert_store::{Actor, MayMake, NewAgent, PlatformStore, Server, TenantDb, TenantStore};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     Connection, PgConnection,
@@ -79,7 +79,9 @@ impl Postgres {
 
     /// The platform's store.
     pub async fn platform(&self) -> PlatformStore {
-        PlatformStore::connect(&self.server).await.unwrap()
+        PlatformStore::connect(&self.server, MayMake::First)
+            .await
+            .unwrap()
     }
 
     /// A tenant's store, opened if need be.
@@ -128,9 +130,19 @@ pub async fn open(
     platform: &PlatformStore,
     siren: &str,
 ) -> Result<TenantStore, melouvert_store::StoreError> {
+    open_if(platform, siren, MayMake::First).await
+}
+
+/// The same with a word on whether an absent one may be made.
+pub async fn open_if(
+    platform: &PlatformStore,
+    siren: &str,
+    may_make: MayMake,
+) -> Result<TenantStore, melouvert_store::StoreError> {
     let tenant = TenantDb {
         siren: &self::siren(siren),
         reader_password: &SecretString::from(READER),
+        may_make,
     };
     platform.ensure_tenant(&tenant, &actor()).await
 }

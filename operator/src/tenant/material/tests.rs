@@ -3,7 +3,7 @@ use jiff::SignedDuration;
 use super::*;
 
 struct World {
-    root: Authority,
+    root: RegionRoot,
     names: CertificateNames,
     now: Timestamp,
 }
@@ -12,21 +12,27 @@ impl World {
     fn new() -> Self {
         let now: Timestamp = "2026-11-24T00:00:00Z".parse().unwrap();
         Self {
-            root: Authority::root("test", life::ROOT, now, &mut rand::rng()).unwrap(),
+            root: RegionRoot::whole(
+                Authority::root("test", life::ROOT, now, &mut rand::rng()).unwrap(),
+            ),
             names: names(&["caen.example"]),
             now,
         }
     }
 
     fn prepare(&self, existing: &Existing) -> Keys {
+        self.prepare_if(existing, Published::default()).unwrap()
+    }
+
+    fn prepare_if(&self, existing: &Existing, published: Published) -> Result<Keys, MaterialError> {
         prepare(
             existing,
             &self.names,
             &self.root,
+            published,
             self.now,
             &mut rand::rng(),
         )
-        .unwrap()
     }
 }
 
@@ -53,7 +59,7 @@ fn names(domains: &[&str]) -> CertificateNames {
 }
 
 /// What the Secrets would hold.
-fn stored(keys: &Keys, root: &Authority) -> Existing {
+fn stored(keys: &Keys, root: &RegionRoot) -> Existing {
     let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
     let tls = |chain: &str, key: &PrivateKey| {
         [
@@ -198,4 +204,87 @@ fn a_leaf_under_another_authority_is_replaced() {
         stored(&other, &world.root)[MAIL_TLS].clone(),
     );
     assert_eq!(world.prepare(&existing).renewed, [MAIL_TLS]);
+}
+
+#[test]
+fn a_published_signing_key_is_never_made_anew() {
+    let world = World::new();
+    let first = world.prepare(&Existing::new());
+    let good = stored(&first, &world.root);
+    let ed25519 = Published {
+        ed25519: true,
+        rsa: false,
+    };
+    world.prepare_if(&good, ed25519).expect("the control");
+    let rsa = Published {
+        ed25519: true,
+        rsa: true,
+    };
+    let mut gone = good.clone();
+    gone.remove(DKIM);
+    let mut garbled = good.clone();
+    for junk in [&b"junk"[..], b"", b"\xff"] {
+        garbled
+            .get_mut(DKIM)
+            .unwrap()
+            .insert(DKIM_ED25519.into(), ByteString(junk.to_vec()));
+        // Unreadable is lost even where nobody remembers a publication.
+        for published in [ed25519, Published::default()] {
+            let refused = world.prepare_if(&garbled, published).unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    MaterialError::Lost {
+                        key: DKIM_ED25519,
+                        ..
+                    }
+                ),
+                "{refused:?}"
+            );
+        }
+    }
+    let refused = world.prepare_if(&gone, ed25519).unwrap_err();
+    assert!(matches!(
+        refused,
+        MaterialError::Lost {
+            key: DKIM_ED25519,
+            ..
+        }
+    ));
+    let refused = world.prepare_if(&good, rsa).unwrap_err();
+    assert!(matches!(refused, MaterialError::Lost { key: DKIM_RSA, .. }));
+    // What was never published is made, and what somebody answered for too.
+    world.prepare_if(&gone, Published::default()).unwrap();
+    let answered = without_unreadable(garbled);
+    world.prepare_if(&answered, Published::default()).unwrap();
+    let kept = without_unreadable(good);
+    let kept = world.prepare_if(&kept, ed25519).unwrap();
+    assert_eq!(
+        kept.dkim_ed25519.expose_pem(),
+        first.dkim_ed25519.expose_pem()
+    );
+}
+
+#[test]
+fn without_the_roots_key_an_authority_serves_until_its_end() {
+    let mut world = World::new();
+    let first = world.prepare(&Existing::new());
+    let existing = stored(&first, &world.root);
+    let root = world.root.clone();
+    let away = RootAway::Offline;
+    world.root = RegionRoot::without_key(root.certificate_pem().to_owned(), away.clone());
+    let none = Published::default();
+    world.now = first.ca.info().renewal_at;
+    let second = world.prepare_if(&existing, none).unwrap();
+    assert_eq!(second.ca.info().serial, first.ca.info().serial);
+    // A new space, or another domain, needs the root.
+    let needed = |outcome: Result<Keys, MaterialError>| {
+        assert!(matches!(outcome, Err(MaterialError::Root { source, .. }) if source == away));
+    };
+    needed(world.prepare_if(&Existing::new(), none));
+    world.names = names(&["caen.example", "autre.example"]);
+    needed(world.prepare_if(&existing, none));
+    world.names = names(&["caen.example"]);
+    world.now = first.ca.info().not_after;
+    needed(world.prepare_if(&existing, none));
 }

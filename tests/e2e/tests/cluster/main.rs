@@ -7,6 +7,7 @@ mod certificates;
 mod clients;
 mod crowd;
 mod door;
+mod doubt;
 mod external_database;
 mod fields;
 mod isolation;
