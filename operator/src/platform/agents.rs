@@ -18,12 +18,12 @@ use super::{
     authenticate::User,
     authorize::Resource,
     error::ApiError,
-    extract::Body,
     mailstore::{MailStore, REMEMBERED},
     new_agent::{self, Candidate, Flaw},
     passwords::{self, Chosen},
     state::Platform,
     tenant::Tenant,
+    unread::{self, Unread},
 };
 
 /// `GET /v1/tenants/{siren}/agents`.
@@ -48,12 +48,13 @@ pub async fn add(
     State(platform): State<Arc<Platform>>,
     Path(siren): Path<String>,
     user: User,
-    Body(new): Body<NewAgent>,
+    body: Unread,
 ) -> Result<(StatusCode, Json<AddedAgent>), ApiError> {
     let tenant = platform
         .enter(&user, "create", Resource::Agents, &siren)
         .await?;
     let limits = open(&tenant)?.limits()?;
+    let new: NewAgent = platform.read(body, &tenant, unread::ORDINARY).await?;
     let candidate =
         new_agent::check(&new, &tenant.object.spec.domains, limits).map_err(|flaws| {
             flaws
@@ -61,7 +62,9 @@ pub async fn add(
                 .next()
                 .map_or_else(|| ApiError::bad_request(""), Flaw::into)
         })?;
-    let hash = platform.hash(&[&candidate.password]).await?;
+    let hash = platform
+        .hash(tenant.store.siren(), &[&candidate.password])
+        .await?;
     let row = row(&candidate, hash.into_iter().next());
     let agent = tenant
         .store
@@ -79,12 +82,14 @@ pub async fn import(
     State(platform): State<Arc<Platform>>,
     Path(siren): Path<String>,
     user: User,
-    Body(ImportAgents { agents: new }): Body<ImportAgents>,
+    body: Unread,
 ) -> Result<(StatusCode, Json<AddedAgents>), ApiError> {
     let tenant = platform
         .enter(&user, "create", Resource::Agents, &siren)
         .await?;
     let limits = open(&tenant)?.limits()?;
+    let _place = platform.reading.place(tenant.store.siren()).await?;
+    let ImportAgents { agents: new } = platform.read(body, &tenant, unread::IMPORT).await?;
     if new.len() > IMPORT_MAX {
         return Err(too_many(new.len()));
     }
@@ -106,7 +111,7 @@ pub async fn import(
         .into());
     }
     let passwords: Vec<&Chosen> = candidates.iter().map(|c| &c.password).collect();
-    let hashes = platform.hash(&passwords).await?;
+    let hashes = platform.hash(tenant.store.siren(), &passwords).await?;
     let rows: Vec<store::NewAgent> = candidates
         .iter()
         .zip(hashes)
@@ -140,12 +145,13 @@ pub async fn set_password(
     State(platform): State<Arc<Platform>>,
     Path((siren, address)): Path<(String, String)>,
     user: User,
-    Body(SetPassword { password }): Body<SetPassword>,
+    body: Unread,
 ) -> Result<Json<PasswordSet>, ApiError> {
     let tenant = platform
         .enter_for(&user, "update", Resource::Agents, &siren, Some(&address))
         .await?;
     let address = parse(&address)?;
+    let SetPassword { password } = platform.read(body, &tenant, unread::ORDINARY).await?;
     let chosen = Chosen::of(password.as_ref(), &address).map_err(|error| {
         let (fr, en) = passwords::flaw(&error);
         ApiError::from(Flaw {
@@ -156,7 +162,7 @@ pub async fn set_password(
     })?;
     // Known before the hash is computed: nobody makes the platform work for a mailbox of no one.
     tenant.store.agent(&address).await?;
-    for hash in platform.hash(&[&chosen]).await? {
+    for hash in platform.hash(tenant.store.siren(), &[&chosen]).await? {
         tenant
             .store
             .agent_set_password(&address, &hash, &tenant.actor)

@@ -12,7 +12,7 @@ use melouvert_api::wire::AUDIENCE;
 use rustls_pki_types::CertificateDer;
 use x509_parser::{oid_registry, prelude::*};
 
-use super::{error::ApiError, state::Platform};
+use super::{error::ApiError, state::Platform, waiting::Caller};
 
 /// An authenticated Kubernetes user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct User {
     pub groups: Vec<String>,
     /// What the authenticator adds.
     pub extra: BTreeMap<String, Vec<String>>,
+    /// The connection it calls on.
+    pub caller: Option<Caller>,
 }
 
 /// The certificate that the caller proved to hold in the TLS handshake, already verified against
@@ -46,7 +48,8 @@ impl FromRequestParts<Arc<Platform>> for User {
         parts: &mut Parts,
         platform: &Arc<Platform>,
     ) -> Result<Self, ApiError> {
-        authenticate(parts, &platform.kube, &[None]).await
+        let user = authenticate(parts, &platform.kube, &[None]).await?;
+        Ok(user.on(parts))
     }
 }
 
@@ -57,9 +60,15 @@ impl FromRequestParts<Arc<Platform>> for Worker {
         parts: &mut Parts,
         platform: &Arc<Platform>,
     ) -> Result<Self, ApiError> {
-        authenticate(parts, &platform.kube, &[Some(AUDIENCE), None])
-            .await
-            .map(Worker)
+        let user = authenticate(parts, &platform.kube, &[Some(AUDIENCE), None]).await?;
+        Ok(Worker(user.on(parts)))
+    }
+}
+
+impl User {
+    fn on(mut self, parts: &Parts) -> Self {
+        self.caller = parts.extensions.get::<Caller>().cloned();
+        self
     }
 }
 
@@ -119,6 +128,7 @@ fn from_certificate(certificate: &CertificateDer<'_>) -> Result<User, ApiError> 
         uid: None,
         groups,
         extra: BTreeMap::new(),
+        caller: None,
     })
 }
 
@@ -172,6 +182,7 @@ fn from_review(status: TokenReviewStatus, audience: Option<&str>) -> Option<User
         uid: user.uid.filter(|uid| !uid.is_empty()),
         groups: user.groups.unwrap_or_default(),
         extra: user.extra.unwrap_or_default(),
+        caller: None,
     })
 }
 

@@ -6,7 +6,13 @@ use k8s_openapi::api::authorization::v1::{
 use kube::{Api, Client, api::PostParams};
 use melouvert_domain::NamespaceName;
 
-use super::{authenticate::User, error::ApiError};
+use super::{
+    authenticate::User,
+    error::ApiError,
+    places::Place,
+    state::Platform,
+    waiting::{Busy, Caller},
+};
 
 /// A virtual resource of the group `melouvert.fr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +51,29 @@ pub struct Right<'a> {
     pub name: Option<&'a str>,
 }
 
+/// A request that the cluster allowed, while it is under way.
+#[derive(Debug)]
+pub struct Admitted {
+    _identity: Place,
+    _busy: Option<Busy>,
+}
+
+impl Platform {
+    /// Lets `user` do what `right` says, unless it has too many requests under way.
+    pub async fn admit(&self, user: &User, right: &Right<'_>) -> Result<Admitted, ApiError> {
+        // First, so that nobody makes the API server work without end either.
+        let identity = self.places.identity(&user.name)?;
+        authorize(&self.kube, user, right).await?;
+        Ok(Admitted {
+            _identity: identity,
+            _busy: user.caller.as_ref().map(Caller::busy),
+        })
+    }
+}
+
 /// Refuses unless `user` has `right`. Asked anew for each request: a right that is withdrawn is
 /// gone at once.
-pub async fn authorize(kube: &Client, user: &User, right: &Right<'_>) -> Result<(), ApiError> {
+async fn authorize(kube: &Client, user: &User, right: &Right<'_>) -> Result<(), ApiError> {
     let review = Api::<SubjectAccessReview>::all(kube.clone())
         .create(&PostParams::default(), &request(user, right))
         .await?;
@@ -100,6 +126,7 @@ mod tests {
             uid: None,
             groups: vec!["dsi-caen".into(), "system:authenticated".into()],
             extra: BTreeMap::new(),
+            caller: None,
         }
     }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     authenticate::User,
-    authorize::{Resource, Right, authorize},
+    authorize::{Resource, Right},
     error::ApiError,
     extract::Params,
     state::Platform,
@@ -70,7 +70,7 @@ pub async fn platform(
     Params(page): Params<Page>,
     user: User,
 ) -> Result<Json<JournalPage>, ApiError> {
-    authorize(&platform.kube, &user, &PLATFORM).await?;
+    let _admitted = platform.admit(&user, &PLATFORM).await?;
     let entries = platform.store.journal(page.after, page.limit()).await?;
     Ok(Json(wire(entries, page.limit())))
 }
@@ -80,7 +80,7 @@ pub async fn platform_verification(
     State(platform): State<Arc<Platform>>,
     user: User,
 ) -> Result<Json<Verification>, ApiError> {
-    authorize(&platform.kube, &user, &PLATFORM).await?;
+    let _admitted = platform.admit(&user, &PLATFORM).await?;
     verification(platform.store.journal_verify().await)
 }
 

@@ -19,9 +19,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     authenticate::PeerCertificate,
     tls::{self, TlsMaterial},
+    waiting::Waiting,
 };
 
-/// Connections at once; more wait in the kernel's queue.
+/// Connections at once. One more cuts the one that waits for longest without a request.
 const CONNECTIONS: usize = 256;
 /// For a TLS handshake, and for each request's headers (idle connections end as well).
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -40,11 +41,12 @@ pub async fn run(
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let tasks = TaskTracker::new();
+    let waiting = Waiting::default();
     material.mark_changed();
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = accept(&socket, &places) => accepted,
+            accepted = accept(&socket, &places, &waiting) => accepted,
         };
         let Some((stream, peer, place)) = accepted else {
             break;
@@ -55,8 +57,12 @@ pub async fn run(
         }
         let (config, router) = (Arc::clone(&config), router.clone());
         let shutdown = shutdown.clone();
+        let caller = waiting.open();
         tasks.spawn(async move {
-            connection(stream, peer, config, router, shutdown).await;
+            tokio::select! {
+                () = connection(stream, peer, config, router.layer(Extension(caller.clone())), shutdown) => {}
+                () = caller.cut() => tracing::debug!(%peer, "a silent connection was cut"),
+            }
             drop(place);
         });
     }
@@ -70,11 +76,17 @@ pub async fn run(
 async fn accept(
     socket: &TcpListener,
     places: &Arc<Semaphore>,
+    waiting: &Waiting,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
     loop {
         match socket.accept().await {
-            Ok((stream, peer)) => return Some((stream, peer, place)),
+            Ok((stream, peer)) => {
+                if places.available_permits() == 0 {
+                    waiting.cut_oldest();
+                }
+                let place = Arc::clone(places).acquire_owned().await.ok()?;
+                return Some((stream, peer, place));
+            }
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -142,4 +154,66 @@ fn certificate(stream: &TlsStream<TcpStream>) -> PeerCertificate {
             .and_then(<[_]>::first)
             .map(|leaf| Arc::new(leaf.clone().into_owned())),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use rustls_pki_types::ServerName;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::TlsConnector;
+
+    use super::*;
+
+    fn material() -> TlsMaterial {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+        TlsMaterial {
+            certificate_pem: cert.pem(),
+            key_pem: signing_key.serialize_pem().into(),
+            client_ca_pem: cert.pem(),
+            region_ca_pem: cert.pem(),
+        }
+    }
+
+    async fn ask(address: SocketAddr, ca: &str) -> std::io::Result<String> {
+        let connector = TlsConnector::from(tls::client_config(ca).unwrap());
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.connect(name, stream).await?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    #[tokio::test]
+    async fn silent_connections_do_not_close_the_api() {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let material = material();
+        let (_sender, receiver) = watch::channel(material.clone());
+        let config = tls::server_config(&material).unwrap();
+        let router = Router::new().route("/", get(async || "here"));
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(run(socket, router, config, receiver, stop.clone()));
+        let good = |answer: &str| answer.starts_with("HTTP/1.1 200") && answer.ends_with("here");
+        let before = ask(address, &material.region_ca_pem).await.unwrap();
+        assert!(good(&before), "the control: {before}");
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS + 10 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let asked = ask(address, &material.region_ca_pem);
+        let answer = tokio::time::timeout(PATIENCE / 3, asked).await;
+        let answer = answer
+            .expect("no answer beside silent connections")
+            .unwrap();
+        assert!(good(&answer), "{answer}");
+        drop(silent);
+        stop.cancel();
+        served.await.unwrap();
+    }
 }

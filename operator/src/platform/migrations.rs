@@ -26,10 +26,10 @@ use super::{
     authenticate::{User, Worker},
     authorize::Resource,
     error::ApiError,
-    extract::Body,
     proof,
     state::Platform,
     tenant::Tenant,
+    unread::{self, Unread},
 };
 
 /// `PUT /v1/tenants/{siren}/migrations/{name}/accounts/{account}/progress`.
@@ -37,9 +37,10 @@ pub async fn put_progress(
     State(platform): State<Arc<Platform>>,
     Path((siren, name, account)): Path<(String, String, String)>,
     Worker(user): Worker,
-    Body(told): Body<PutPassProgress>,
+    body: Unread,
 ) -> Result<StatusCode, ApiError> {
     let tenant = enter(&platform, &user, "create", &siren, &name).await?;
+    let told: PutPassProgress = platform.read(body, &tenant, unread::ORDINARY).await?;
     let uid = current(&platform, &tenant, &name, &told.migration_uid).await?;
     let key = AccountKey {
         uid,
@@ -59,9 +60,11 @@ pub async fn put_report(
     State(platform): State<Arc<Platform>>,
     Path((siren, name, account)): Path<(String, String, String)>,
     Worker(user): Worker,
-    Body(told): Body<PutPassReport>,
+    body: Unread,
 ) -> Result<StatusCode, ApiError> {
     let tenant = enter(&platform, &user, "create", &siren, &name).await?;
+    let _place = platform.reading.place(tenant.store.siren()).await?;
+    let told: PutPassReport = platform.read(body, &tenant, unread::REPORT).await?;
     let uid = current(&platform, &tenant, &name, &told.migration_uid).await?;
     let pass = number(told.pass)?;
     let rows = tenant.store.passes(uid).await?;

@@ -8,19 +8,24 @@ mod authenticate;
 mod authorize;
 mod error;
 mod extract;
+mod hashing;
 mod journal;
 mod listener;
 mod mailstore;
 mod migrations;
 mod new_agent;
 mod passwords;
+mod places;
 mod proof;
 mod quota;
 mod router;
+mod shape;
 mod state;
 mod store_error;
 mod tenant;
 mod tls;
+mod unread;
+mod waiting;
 
 use std::{io, net::SocketAddr};
 

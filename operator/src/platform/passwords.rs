@@ -1,15 +1,14 @@
 //! Passwords of agents: given or made, hashed off the request threads.
 
 use melouvert_api::wire::Password;
-use melouvert_domain::EmailAddress;
+use melouvert_domain::{EmailAddress, Siren};
 use melouvert_store::{PasswordError, PasswordHash, password};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::task::JoinSet;
 
 use super::{error::ApiError, state::Platform};
 
-/// Password hashes computed by one task.
-const BATCH: usize = 16;
+/// Password hashes computed in one turn, some 20 ms each: no other space waits for longer.
+const BATCH: usize = 4;
 
 /// A password that will be the agent's.
 #[derive(Debug)]
@@ -49,31 +48,34 @@ impl Chosen {
 }
 
 impl Platform {
-    /// The hash of each password, in order; at most one batch per processor at once.
-    pub async fn hash(&self, passwords: &[&Chosen]) -> Result<Vec<PasswordHash>, ApiError> {
-        let mut tasks = JoinSet::new();
-        for (place, batch) in passwords.chunks(BATCH).enumerate() {
+    /// The hash of each password of a space, in order.
+    pub async fn hash(
+        &self,
+        space: &Siren,
+        passwords: &[&Chosen],
+    ) -> Result<Vec<PasswordHash>, ApiError> {
+        let mut all = Vec::with_capacity(passwords.len());
+        for batch in passwords.chunks(BATCH) {
             let batch: Vec<SecretString> = batch.iter().map(|c| c.text().clone()).collect();
-            let permits = self.hashing.clone();
-            tasks.spawn(async move {
-                let _permit = permits.acquire_owned().await;
-                let hashed = tokio::task::spawn_blocking(move || {
+            // Begun when it is the space's turn.
+            let hashed = async {
+                tokio::task::spawn_blocking(move || {
                     batch
                         .iter()
                         .map(|text| password::hash(text, &mut rand::rng()))
                         .collect::<Result<Vec<_>, _>>()
-                });
-                (place, hashed.await)
-            });
+                })
+                .await
+            };
+            let hashed = self
+                .hashing
+                .turn(space, hashed)
+                .await
+                .map_err(|error| ApiError::internal(&error))?
+                .map_err(|error| ApiError::internal(&error))?;
+            all.extend(hashed.map_err(|error| ApiError::internal(&error))?);
         }
-        let mut batches = Vec::new();
-        while let Some(done) = tasks.join_next().await {
-            let (place, hashed) = done.map_err(|error| ApiError::internal(&error))?;
-            let hashed = hashed.map_err(|error| ApiError::internal(&error))?;
-            batches.push((place, hashed.map_err(|error| ApiError::internal(&error))?));
-        }
-        batches.sort_by_key(|(place, _)| *place);
-        Ok(batches.into_iter().flat_map(|(_, hashes)| hashes).collect())
+        Ok(all)
     }
 }
 

@@ -1,10 +1,10 @@
-//! Routes, and what holds for all of them: sizes, time, identifiers, traces without secrets.
+//! Routes, and what holds for all of them: time, identifiers, traces without secrets.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{MatchedPath, Request},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
@@ -17,12 +17,6 @@ use tracing::Level;
 
 use super::{agents, error::ApiError, journal, migrations, quota, state::Platform};
 
-/// Of an ordinary request's body.
-const BODY_MAX: usize = 64 << 10;
-/// Of an import's body: `IMPORT_MAX` agents with long names.
-const IMPORT_BODY_MAX: usize = 8 << 20;
-/// Of a proof.
-const REPORT_BODY_MAX: usize = 32 << 20;
 /// For an ordinary request.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For an import (a hash takes some 20 ms of a processor) or a verification of a whole journal.
@@ -51,11 +45,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
             put(migrations::put_progress),
         )
         .route("/v1/journal", get(journal::platform))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn(short));
-    let import = Router::new()
-        .route(&format!("{tenant}/agents:import"), post(agents::import))
-        .layer(DefaultBodyLimit::max(IMPORT_BODY_MAX));
     let long = Router::new()
         .route(
             &format!("{tenant}/migrations/{{name}}/report"),
@@ -65,7 +55,6 @@ pub fn router(platform: Arc<Platform>) -> Router {
             &format!("{tenant}/migrations/{{name}}/accounts/{{account}}/report"),
             put(migrations::put_report),
         )
-        .layer(DefaultBodyLimit::max(REPORT_BODY_MAX))
         .route(
             &format!("{tenant}/journal/verification"),
             get(journal::tenant_verification),
@@ -74,7 +63,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
             "/v1/journal/verification",
             get(journal::platform_verification),
         )
-        .merge(import)
+        .route(&format!("{tenant}/agents:import"), post(agents::import))
         .layer(middleware::from_fn(long));
     ordinary
         .merge(long)

@@ -4,9 +4,17 @@ use std::sync::Arc;
 
 use kube::Client;
 use melouvert_store::PlatformStore;
-use tokio::sync::{Semaphore, watch};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
-use super::tls::TlsMaterial;
+use super::{
+    error::ApiError,
+    hashing::Hashing,
+    places::Places,
+    tenant::Tenant,
+    tls::TlsMaterial,
+    unread::{Bounds, Reading, Unread},
+};
 
 /// What every request works with.
 pub struct Platform {
@@ -16,8 +24,12 @@ pub struct Platform {
     pub store: PlatformStore,
     /// The authorities in force.
     pub material: watch::Receiver<TlsMaterial>,
-    /// Password hashes computed at once: one per processor.
-    pub hashing: Arc<Semaphore>,
+    /// Who computes password hashes next.
+    pub hashing: Arc<Hashing>,
+    /// Long bodies under way.
+    pub reading: Reading,
+    /// Requests under way.
+    pub places: Places,
 }
 
 impl Platform {
@@ -32,7 +44,19 @@ impl Platform {
             kube,
             store,
             material,
-            hashing: Arc::new(Semaphore::new(processors)),
+            hashing: Arc::new(Hashing::new(processors)),
+            reading: Reading::default(),
+            places: Places::default(),
         })
+    }
+
+    /// Reads a body within `bounds`, now that the caller may act upon `tenant`.
+    pub async fn read<T: DeserializeOwned + Send + 'static>(
+        &self,
+        body: Unread,
+        tenant: &Tenant,
+        bounds: Bounds,
+    ) -> Result<T, ApiError> {
+        body.json(tenant, bounds).await
     }
 }

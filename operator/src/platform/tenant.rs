@@ -8,8 +8,9 @@ use melouvert_store::{Actor, StoreError, TenantStore};
 
 use super::{
     authenticate::User,
-    authorize::{Resource, Right, authorize},
+    authorize::{Admitted, Resource, Right},
     error::ApiError,
+    places::Place,
     state::Platform,
 };
 
@@ -24,6 +25,8 @@ pub struct Tenant {
     pub store: TenantStore,
     /// The caller, as the journal names them.
     pub actor: Actor,
+    _admitted: Admitted,
+    _place: Place,
 }
 
 /// What a tenant may take.
@@ -68,7 +71,8 @@ impl Platform {
             namespace: Some(&namespace),
             name,
         };
-        authorize(&self.kube, user, &right).await?;
+        let admitted = self.admit(user, &right).await?;
+        let place = self.places.space(siren.as_str())?;
         let actor = Actor::new(user.name.clone())?;
         let object = Api::<Collectivity>::all(self.kube.clone())
             .get_opt(namespace.as_str())
@@ -83,6 +87,8 @@ impl Platform {
             object,
             store,
             actor,
+            _admitted: admitted,
+            _place: place,
         })
     }
 }
