@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, `/metrics`, `/alarms`.
+//! `/healthz`, `/readyz`, `/metrics`, `/alarms`, `/database`.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use melouvert_store::administrator_script;
 use tokio_util::sync::CancellationToken;
 
 use crate::{alarms::Alarms, database::Database, leader::Leadership, metrics::Metrics};
@@ -24,6 +25,8 @@ pub struct Health {
     pub metrics: Arc<Metrics>,
     /// What somebody should look at.
     pub alarms: Alarms,
+    /// Whether the database is the chart's own.
+    pub embedded: bool,
 }
 
 /// Serves until `stop`.
@@ -38,6 +41,8 @@ pub async fn serve(
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/alarms", get(alarms))
+        .route("/database", get(database))
+        .route("/database/script", get(script))
         .with_state(health);
     axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
@@ -67,6 +72,39 @@ async fn ready(State(health): State<Health>) -> Response {
             format!("database: {why}\n"),
         )
             .into_response(),
+    }
+}
+
+/// What a space's login may still do to others in the database, which `melouvert doctor` shows.
+async fn database(State(health): State<Health>) -> Response {
+    let told = async {
+        let store = health
+            .database
+            .get()
+            .map_err(|e| crate::errors::chain(&e))?;
+        store
+            .weaknesses()
+            .await
+            .map_err(|error| crate::errors::chain(&error))
+    };
+    match told.await {
+        Ok(weaknesses) => Json(serde_json::json!({
+            "embedded": health.embedded,
+            "weaknesses": weaknesses,
+        }))
+        .into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+/// What the administrator of an external server runs.
+async fn script(State(health): State<Health>) -> Response {
+    match health.database.get() {
+        Ok(store) => administrator_script(store.user()).into_response(),
+        Err(error) => {
+            let why = format!("{}\n", crate::errors::chain(&error));
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
     }
 }
 

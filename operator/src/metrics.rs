@@ -58,6 +58,7 @@ pub struct Metrics {
     applied: Counter,
     first_expiry: Gauge,
     alarms: Family<AlarmOf, Gauge>,
+    ended_sessions: Counter,
 }
 
 fn buckets() -> Histogram {
@@ -75,6 +76,7 @@ impl Default for Metrics {
         let reasons = Family::<TenantReason, Gauge>::default();
         let applied = Counter::default();
         let first_expiry = Gauge::default();
+        let ended_sessions = Counter::default();
         registry.register(
             "reconciliations",
             "Reconciliations started",
@@ -112,6 +114,11 @@ impl Default for Metrics {
             "Since when something asks for a look, by kind and by domain, space or object",
             alarms.clone(),
         );
+        registry.register(
+            "database_sessions_ended",
+            "Database sessions of spaces ended for taking too long",
+            ended_sessions.clone(),
+        );
         Self {
             registry: Mutex::new(registry),
             reconciliations,
@@ -122,6 +129,7 @@ impl Default for Metrics {
             applied,
             first_expiry,
             alarms,
+            ended_sessions,
         }
     }
 }
@@ -141,6 +149,11 @@ impl Metrics {
         self.failures
             .get_or_create(&Failure { controller, reason })
             .inc();
+    }
+
+    /// Counts database sessions of spaces that were ended.
+    pub fn ended_sessions(&self, sessions: u64) {
+        self.ended_sessions.inc_by(sessions);
     }
 
     /// Counts objects written.

@@ -2,6 +2,7 @@
 
 mod api;
 mod chores;
+mod guard;
 mod tasks;
 
 use std::{sync::Arc, time::Duration};
@@ -95,6 +96,7 @@ async fn lead(tasks: &mut Tasks, parts: &Parts) -> anyhow::Result<()> {
         leadership: lease.leadership(),
         metrics: parts.metrics.clone(),
         alarms: parts.alarms.clone(),
+        embedded: parts.settings.embedded_database(),
     };
     let serving = health::serve(parts.settings.health_listen, health, tasks.stop.clone());
     tasks.spawn("health", async move {
@@ -176,6 +178,9 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
     });
     let asking = chores::room(tenants.store.clone(), context.rsa.waker(), stop.clone());
     tasks.spawn("room", asking.map(Ok));
+    let (database, actor) = (context.database.clone(), context.own_actor()?);
+    let guarding = guard::keep(database, parts.metrics.clone(), actor, stop.clone());
+    tasks.spawn("guard", guarding.map(Ok));
     let counting = chores::count(tenants.store.clone(), parts.metrics, stop.clone());
     tasks.spawn("metrics", counting.map(Ok));
     let deferred = Deferred {

@@ -63,6 +63,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether the database is the chart's own.
+    pub fn embedded_database(&self) -> bool {
+        let own = format!("melouvert-postgresql.{}.svc", self.namespace);
+        self.database_host.starts_with(&own)
+    }
+
     /// Who this process is in the lease.
     pub fn identity(&self) -> String {
         format!("{}_{}", self.pod_name, self.pod_uid)

@@ -38,7 +38,7 @@ pub enum Command {
     /// Examine the platform and your rights, and say what to do about what is wrong
     ///
     /// Fails when a check fails. What your rights do not allow to see is marked "not verifiable".
-    Doctor,
+    Doctor(doctor::Args),
     /// Move mailboxes from an old server, with a proof
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -74,7 +74,7 @@ impl Command {
             Self::Quota(command) => command.run(context).await,
             Self::Journal(command) => command.run(context).await,
             Self::Cert(command) => command.run(context).await,
-            Self::Doctor => doctor::run(context).await,
+            Self::Doctor(args) => args.run(context).await,
             Self::Migrate(command) => command.run(context).await,
             Self::Completion(args) => args.run(context),
             Self::Reference => reference::run(context),

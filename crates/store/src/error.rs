@@ -21,6 +21,15 @@ pub enum StoreError {
     /// The connection was lost in the middle: nothing of the transaction was kept.
     #[error("failed to keep the connection to the database: the change was not made")]
     Lost(#[source] sqlx::Error),
+    /// Others kept a lock for too long: the change was not made.
+    #[error("failed to get a lock of the database in time: {holders}")]
+    Locked {
+        /// Who had a transaction open.
+        holders: String,
+        /// What was seen.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The server's certificate was refused: wrong authority, name or date.
     #[error(
         "failed to trust the database server at {host}:{port}: expected a certificate of the given authority for this name"
@@ -101,13 +110,22 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Lost(_))
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Lost(_) | Self::Locked { .. }
+        )
     }
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if is_outage(&error) {
+        // 55P03: `lock_timeout` passed.
+        if sql_state(&error).as_deref() == Some("55P03") {
+            Self::Locked {
+                holders: "by whom is not known".into(),
+                source: error,
+            }
+        } else if is_outage(&error) {
             Self::Lost(error)
         } else {
             Self::Query(error)

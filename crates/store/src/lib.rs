@@ -24,7 +24,9 @@ pub mod tenant;
 pub use error::StoreError;
 pub use journal::{Actor, Anchor, BreakReason, BrokenLink, Entry, Sealed, Verified};
 pub use password::{PasswordError, PasswordHash};
-pub use platform::{MayMake, PlatformStore, TenantDb};
+pub use platform::{
+    Bounds, Ended, Guarded, MayMake, PlatformStore, TenantDb, Weakness, administrator_script,
+};
 pub use server::Server;
 pub use tenant::{
     AccountKey, AccountPasses, Agent, AgentKind, Allocated, EndedPass, MigrationReport, NewAgent,

@@ -16,6 +16,10 @@ use crate::{
 /// How long a caller waits for a connection.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a statement waits for a lock: who holds one longer is told, not waited for. In
+/// milliseconds, as PostgreSQL reads it.
+const LOCK_TIMEOUT: &str = "5000";
+
 /// The region's server, always reached with TLS and a verified name.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -42,7 +46,8 @@ impl Server {
             .database(database)
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(self.ca_pem.clone().into_bytes())
-            .application_name("melouvert");
+            .application_name("melouvert")
+            .options([("lock_timeout", LOCK_TIMEOUT)]);
         match role {
             Some(role) => options.options([("role", role)]),
             None => options,
@@ -65,7 +70,7 @@ impl Server {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(Duration::from_secs(30))
             .connect_lazy_with(self.options(database, role));
-        Database::new(pool, self.clone())
+        Database::new(pool, self.clone(), database.to_owned())
     }
 
     /// Names what kept a connection from being opened.
@@ -87,6 +92,13 @@ impl Server {
             },
             _ => StoreError::Query(source),
         }
+    }
+}
+
+/// Says goodbye; the server notices a cut connection as well, so a failure only merits a line.
+pub(crate) async fn close(connection: PgConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "failed to close a database connection");
     }
 }
 

@@ -50,7 +50,9 @@ async fn the_second_call_writes_nothing() {
     assert_eq!(entries[0].actor, "jeanne@hebergeur");
     assert_eq!(
         entries[0].detail["changed"],
-        serde_json::json!(["roles", "database", "grants", "password", "schema"])
+        serde_json::json!([
+            "roles", "database", "grants", "password", "login", "public", "schema"
+        ])
     );
 }
 

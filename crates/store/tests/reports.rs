@@ -74,6 +74,27 @@ async fn reports_come_back_as_they_were_sent() {
     assert_eq!(told[1].detail["signer"], json!("f1"));
 }
 
+/// Sixty megabytes: more than a session of the database has, and each copy counts.
+#[tokio::test]
+async fn a_long_report_fits_a_sessions_memory() {
+    let store = POSTGRES.tenant("356000000").await;
+    let name = "rouen-2026".parse().unwrap();
+    let line =
+        |n: u32| format!("{{\"folder\": \"INBOX\", \"uid\": {n}, \"reason\": \"unreadable\"}}");
+    let lines: Vec<String> = (0..1_100_000).map(line).collect();
+    let text = format!("[{}]", lines.join(","));
+    assert!(text.len() > 60_000_000, "{}", text.len());
+    let key = ReportKey {
+        migration: &name,
+        uid: Uuid::new_v4(),
+        run: 1,
+    };
+    let actor = actor();
+    let put = store.report_put(key, signed(&text, "long"), &actor).await;
+    put.unwrap();
+    assert!(store.report_get(&name, None).await.unwrap().text == text);
+}
+
 #[tokio::test]
 async fn a_migration_made_again_under_its_name_has_its_own_reports() {
     let store = POSTGRES.tenant("217605401").await;

@@ -192,11 +192,10 @@ impl Bootstrap {
     }
 
     fn platform_settings(&self, region: &RegionSpec) -> PlatformSettings {
-        let own_database = format!("melouvert-postgresql.{}.svc", self.settings.namespace);
         PlatformSettings {
             system_namespace: self.settings.namespace.clone(),
             base_domain: region.base_domain.clone(),
-            embedded_database: self.settings.database_host.starts_with(&own_database),
+            embedded_database: self.settings.embedded_database(),
             smarthost: self.settings.smarthost.as_deref().and_then(smarthost),
         }
     }

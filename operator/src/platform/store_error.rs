@@ -8,6 +8,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Unreachable { .. }
+            | StoreError::Locked { .. }
             | StoreError::Lost(_)
             | StoreError::Gone { .. }
             | StoreError::Tls { .. }

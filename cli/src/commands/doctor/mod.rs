@@ -3,6 +3,7 @@
 mod alarms;
 mod certificates;
 mod cluster;
+mod database;
 mod operator;
 mod parts;
 mod rights;
@@ -15,16 +16,44 @@ use crate::{
     commands::collectivity,
     errors::{CliError, Kind},
     globals::Context,
-    language::{French, about},
+    language::{French, about, arg},
     printer::Row,
     text::{Lang, Text, text},
 };
 
 /// French help.
-pub const FRENCH: &[French] = &[about(
-    "doctor",
-    "Examine la plateforme et vos droits, et dit que faire de ce qui ne va pas\n\nÉchoue si un examen échoue. Ce que vos droits ne permettent pas de voir est marqué « non vérifiable ».",
-)];
+pub const FRENCH: &[French] = &[
+    about(
+        "doctor",
+        "Examine la plateforme et vos droits, et dit que faire de ce qui ne va pas\n\nÉchoue si un examen échoue. Ce que vos droits ne permettent pas de voir est marqué « non vérifiable ».",
+    ),
+    arg(
+        "doctor",
+        "database_script",
+        "Affiche le script SQL que l'administrateur d'un serveur PostgreSQL externe exécute, sans rien examiner",
+    ),
+];
+
+/// Arguments of `melouvert doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print the SQL script that the administrator of an external PostgreSQL server runs, and
+    /// examine nothing
+    #[arg(long)]
+    database_script: bool,
+}
+
+impl Args {
+    /// Runs every check, or prints the script.
+    pub async fn run(&self, context: &Context) -> Result<(), CliError> {
+        if !self.database_script {
+            return run(context).await;
+        }
+        let client = context.client().await?;
+        let script = database::script(&client, &context.system_namespace).await?;
+        context.printer.raw(&script)
+    }
+}
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -127,7 +156,7 @@ impl Row for Line {
 }
 
 /// Runs every check; fails when one of them fails.
-pub async fn run(context: &Context) -> Result<(), CliError> {
+async fn run(context: &Context) -> Result<(), CliError> {
     let client = context.client().await?;
     let checks = examine(context, &client).await;
     let failed = checks

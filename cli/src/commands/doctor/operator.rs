@@ -6,7 +6,7 @@ use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
 
-use super::{Check, Verdict};
+use super::{Check, Verdict, database::bounds};
 use crate::{
     errors::{CliError, Kind, chain},
     kube::explain,
@@ -21,7 +21,7 @@ pub async fn checks(client: &Client, namespace: &str) -> Vec<Check> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let mut running = pod(&pods, namespace).await;
     if running.verdict != Verdict::Failed {
-        let mut checks = vec![running, database(&pods).await];
+        let mut checks = vec![running, database(&pods).await, bounds(&pods).await];
         checks.extend(alarms(&pods).await);
         return checks;
     }
@@ -151,8 +151,8 @@ async fn database(pods: &Api<Pod>) -> Check {
     }
 }
 
-/// What the health server answers at `path`, through the API server.
-async fn ask(pods: &Api<Pod>, path: &str) -> Result<(u16, String), CliError> {
+/// What the operator's health server answers under `path`, through the API server.
+pub(super) async fn ask(pods: &Api<Pod>, path: &str) -> Result<(u16, String), CliError> {
     let doing = text!(
         "joindre l'opérateur par le serveur Kubernetes",
         "reach the operator through the Kubernetes server"

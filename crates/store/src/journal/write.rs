@@ -9,9 +9,6 @@ use sqlx::PgConnection;
 use super::{Anchor, BreakReason, BrokenLink, Entry, Sealed, chain::seal};
 use crate::StoreError;
 
-/// Advisory locks' first key; the second is 0 for the journal.
-const LOCK_CLASS: i32 = 0x6d65_6c6f;
-
 /// A row as the database gives it.
 struct Row {
     seq: i64,
@@ -45,8 +42,10 @@ pub(crate) fn timestamp(micros: i64) -> Result<Timestamp, sqlx::Error> {
 }
 
 /// Makes this transaction the only writer of the database's journal until it ends.
+///
+/// On the table, which a mail server's login may not touch; an advisory lock is anybody's.
 pub(crate) async fn lock(connection: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!("select pg_advisory_xact_lock($1, 0)", LOCK_CLASS)
+    sqlx::query!("lock table journal in share row exclusive mode")
         .execute(connection)
         .await?;
     Ok(())

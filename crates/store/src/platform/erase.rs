@@ -4,11 +4,12 @@ use melouvert_domain::Siren;
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{PlatformStore, anchors, close, open};
+use super::{PlatformStore, anchors, open};
 use crate::{
     StoreError,
     journal::{self, Actor, Anchor, Entry},
     names::{self, TenantNames},
+    server::close,
 };
 
 /// What an entry's `action` is once the data are gone.
@@ -22,13 +23,7 @@ pub(super) async fn erase(
 ) -> Result<(), StoreError> {
     let names = TenantNames::of(siren);
     let mut transaction = platform.database.begin().await?;
-    sqlx::query!(
-        "select pg_advisory_xact_lock($1, $2)",
-        open::LOCK_CLASS,
-        names::lock_key(siren)
-    )
-    .execute(&mut *transaction)
-    .await?;
+    open::lock(platform, &mut transaction, siren).await?;
     let standing = standing(&mut transaction, siren, &names).await?;
     if !standing.known && !standing.database && !standing.roles {
         return Ok(());

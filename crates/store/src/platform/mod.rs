@@ -2,22 +2,31 @@
 
 mod anchors;
 mod erase;
+mod guard;
+mod hardening;
+mod login;
 mod open;
 mod pools;
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
+pub use guard::{Bounds, Ended, Guarded};
+pub use hardening::{Weakness, administrator_script};
 use melouvert_domain::Siren;
 use secrecy::SecretString;
 use sqlx::{AssertSqlSafe, Connection, migrate::Migrator};
 
-use self::{anchors::Otherwise, pools::Pools};
+use self::{anchors::Otherwise, hardening::Powers, pools::Pools};
 use crate::{
     Server, StoreError, TenantStore,
     database::Database,
     error::sql_state,
     journal::{self, Actor, Anchor, Entry, Sealed, Verified},
     names,
+    server::close,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/platform");
@@ -52,6 +61,10 @@ pub enum MayMake {
 pub struct PlatformStore {
     database: Database,
     pools: Arc<Pools>,
+    /// What the administrator's role may do on this server.
+    powers: Powers,
+    /// Databases that leave to everybody what PostgreSQL gives everybody.
+    exposed: Arc<Mutex<BTreeSet<Siren>>>,
 }
 
 impl PlatformStore {
@@ -80,10 +93,18 @@ impl PlatformStore {
         }
         let database = server.pool(names::PLATFORM, None, POOL_SIZE);
         database.migrate(&MIGRATIONS).await?;
+        let powers = hardening::server(&database).await?;
         Ok(Self {
             database,
             pools: Arc::default(),
+            powers,
+            exposed: Arc::default(),
         })
+    }
+
+    /// The role that acts for the platform.
+    pub fn user(&self) -> &str {
+        &self.database.server().user
     }
 
     /// Whether the server answers.
@@ -94,7 +115,7 @@ impl PlatformStore {
 
     /// Writes one entry of the platform's journal.
     pub async fn journal_append(&self, entry: Entry) -> Result<Sealed, StoreError> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.write().await?;
         let sealed = journal::append(&mut transaction, &entry).await?;
         transaction.commit().await?;
         Ok(sealed)
@@ -168,6 +189,18 @@ impl PlatformStore {
         anchors::record(self, siren, actor, otherwise).await
     }
 
+    /// What a mail server's login may still do to others on this server, since our own role cannot
+    /// take it away.
+    pub async fn weaknesses(&self) -> Result<Vec<Weakness>, StoreError> {
+        hardening::weaknesses(self).await
+    }
+
+    /// Ends sessions of mail servers that take too long, and undoes what logins changed of
+    /// themselves. Meant to be called every few seconds: what a session may set bounds nothing.
+    pub async fn guard(&self, bounds: Bounds, actor: &Actor) -> Result<Guarded, StoreError> {
+        guard::run(self, bounds, actor).await
+    }
+
     /// Fails with [`StoreError::BrokenJournal`] when a tenant's chain does not hold the head that
     /// was last recorded of it, or one that was kept `beside`.
     pub async fn confirm_tenant(
@@ -195,7 +228,8 @@ impl PlatformStore {
 async fn create_platform(server: &Server) -> Result<(), StoreError> {
     let mut connection = server.connect("postgres").await?;
     // Two first starts at once would change the database's rights at once, which PostgreSQL refuses
-    // ("tuple concurrently updated"). The lock ends with the connection.
+    // ("tuple concurrently updated"). The lock ends with the connection. No mail server has a login
+    // yet that could take it before us.
     sqlx::raw_sql("select pg_advisory_lock(hashtext('melouvert_platform'))")
         .execute(&mut connection)
         .await?;
@@ -219,11 +253,4 @@ async fn create_platform(server: &Server) -> Result<(), StoreError> {
         .await?;
     close(connection).await;
     Ok(())
-}
-
-/// Says goodbye; the server notices a cut connection as well, so a failure only merits a line.
-async fn close(connection: sqlx::PgConnection) {
-    if let Err(error) = connection.close().await {
-        tracing::debug!(%error, "failed to close a database connection");
-    }
 }

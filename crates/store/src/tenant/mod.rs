@@ -1,6 +1,7 @@
 //! One tenant's database: agents, aliases, journal, migration reports.
 
 mod agents;
+mod packed;
 mod passes;
 mod postmaster;
 mod reports;
@@ -96,7 +97,7 @@ impl TenantStore {
 
     /// Writes one entry of the tenant's journal.
     pub async fn journal_append(&self, entry: Entry) -> Result<Sealed, StoreError> {
-        let mut transaction = self.database.begin().await?;
+        let mut transaction = self.database.write().await?;
         let sealed = journal::append(&mut transaction, &entry).await?;
         transaction.commit().await?;
         Ok(sealed)
@@ -135,8 +136,6 @@ impl TenantStore {
 
     /// A transaction that is the only writer until it ends: what it counts stays true.
     async fn write(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        journal::lock(&mut transaction).await?;
-        Ok(transaction)
+        self.database.write().await
     }
 }

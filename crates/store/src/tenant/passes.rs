@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::TenantStore;
+use super::{
+    TenantStore,
+    packed::{pack, unpack},
+};
 use crate::{
     StoreError,
     journal::{self, Actor, Entry},
@@ -93,16 +96,23 @@ impl TenantStore {
     /// The last report of each account of a migration, with the account's identifier.
     pub async fn pass_reports(&self, uid: Uuid) -> Result<Vec<(String, Value)>, StoreError> {
         let rows = sqlx::query!(
-            r#"select account, report as "report!: Json<Value>"
-               from migration_account where migration_uid = $1 and report is not null"#,
+            r#"select account, report as "report: Json<Value>", report_packed
+               from migration_account
+               where migration_uid = $1 and num_nonnulls(report, report_packed) > 0"#,
             uid
         )
         .fetch_all(&mut *self.database.acquire().await?)
         .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.account, row.report.0))
-            .collect())
+        rows.into_iter()
+            .map(|row| {
+                let report = match (row.report_packed, row.report) {
+                    (Some(packed), _) => serde_json::from_str(&unpack(&packed)?)
+                        .map_err(|source| sqlx::Error::Decode(Box::new(source)))?,
+                    (None, report) => report.map(|json| json.0).unwrap_or_default(),
+                };
+                Ok((row.account, report))
+            })
+            .collect()
     }
 
     /// Writes down that a pass begins, before anything is done of it.
@@ -180,13 +190,16 @@ impl TenantStore {
         if last == Some(&json!(ended.pass)) {
             return Ok(());
         }
+        let report = ended.report.map(|report| pack(&report.to_string()));
         sqlx::query!(
-            "update migration_account set done = $3, report = coalesce($4::json, report)
+            "update migration_account
+             set done = $3, report_packed = coalesce($4, report_packed),
+                 report = case when $4::bytea is null then report end
              where migration_uid = $1 and account = $2",
             key.uid,
             key.account,
             ended.done,
-            ended.report
+            report.transpose()?
         )
         .execute(&mut *transaction)
         .await?;

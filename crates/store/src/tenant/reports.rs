@@ -5,7 +5,10 @@ use melouvert_domain::ResourceName;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::TenantStore;
+use super::{
+    TenantStore,
+    packed::{pack, unpack},
+};
 use crate::{
     StoreError,
     journal::{self, Actor, Entry, timestamp},
@@ -98,12 +101,13 @@ impl TenantStore {
             None => {}
         }
         sqlx::query!(
-            "insert into migration_report (migration, migration_uid, run, report, hash, signature)
+            "insert into migration_report
+                 (migration, migration_uid, run, report_packed, hash, signature)
              values ($1, $2, $3, $4, $5, $6)",
             migration.as_str(),
             uid,
             run,
-            text,
+            pack(text)?,
             hash,
             signature
         )
@@ -126,7 +130,7 @@ impl TenantStore {
         // Reports from before UIDs were kept are anybody's of that name, after their own.
         let found = sqlx::query!(
             r#"select run, (extract(epoch from at) * 1000000)::bigint as "at!",
-                      report, hash, signature
+                      report, report_packed, hash, signature
                from migration_report
                where migration = $1
                  and ($2::uuid is null or migration_uid is null or migration_uid = $2)
@@ -145,7 +149,10 @@ impl TenantStore {
             migration: migration.clone(),
             run: found.run,
             at: timestamp(found.at)?,
-            text: found.report,
+            text: match found.report_packed {
+                Some(packed) => unpack(&packed)?,
+                None => found.report.unwrap_or_default(),
+            },
             hash: found.hash,
             signature: found.signature,
         })

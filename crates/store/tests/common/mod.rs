@@ -24,8 +24,11 @@ use sqlx::{
 /// Debian's `nobody`, since PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 /// Runs the server until the standard input closes, hence also when the tests are killed.
-const GUARD: &str =
-    r#"dir=$1; shift; "$@" & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf "$dir""#;
+/// Its sessions have the memory that the image gives them.
+const GUARD: &str = r#"dir=$1 kib=$2; shift 2; (ulimit -d "$kib"; exec "$@") & pid=$!; cat >/dev/null; kill -QUIT $pid; wait $pid; rm -rf "$dir""#;
+const ENTRYPOINT: &str = include_str!(
+    "../../../../tenant-template/images/postgresql/files/usr/local/bin/postgres-entrypoint"
+);
 const PASSWORD: &str = "administrator-of-the-tests";
 /// The readers' password in tests.
 pub const READER: &str = "reader-k7mq2xpz4hrt";
@@ -110,6 +113,26 @@ impl Postgres {
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(self.server.ca_pem.clone().into_bytes());
         PgConnection::connect_with(&options).await
+    }
+
+    /// Runs a script as the superuser, as the administrator of an external server does.
+    pub fn psql(&self, database: &str, more: &[&str], script: &str) {
+        let mut child = Command::new(binaries().join("psql"))
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "localhost"])
+            .args(["-p", &self.server.port.to_string(), "-U", "melouvert"])
+            .args(["-d", database])
+            .args(more)
+            .args(["-f", "-"])
+            .env("PGPASSWORD", PASSWORD)
+            .env("PGSSLMODE", "require")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(child.stdin.as_mut().unwrap(), script.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
     }
 
     /// The server's own log.
@@ -197,7 +220,11 @@ fn spawn(binaries: &Path, directory: &Path, port: u16) -> Child {
         "log_statement=all".into(),
     ];
     let mut command = unprivileged(Path::new("/bin/sh"), directory);
-    command.args(["-c", GUARD, "guard"]).arg(directory);
+    let kib = ENTRYPOINT
+        .lines()
+        .find_map(|line| line.strip_prefix("ulimit -d "))
+        .unwrap();
+    command.args(["-c", GUARD, "guard"]).arg(directory).arg(kib);
     command
         .arg(binaries.join("postgres"))
         .arg("-D")
