@@ -35,6 +35,7 @@ pub use platform::{
     PlatformMaterial, PlatformNames, PlatformSettings, Route, platform_names, render_platform,
     render_relay_maps,
 };
+pub use rights::render_access;
 pub use tenant::{
     KeyPairPem, Material, TenantQuota, TenantResources, TenantVolume, ValidatedTenant,
 };
@@ -84,6 +85,7 @@ pub fn frontier(tenant: &ValidatedTenant) -> [Wave; 3] {
     let (space, mail) = (place("tenant"), place(component::MAIL));
     let mut border = rights::accounts(&space).to_vec();
     border.push(rights::worker_binding(tenant, &space));
+    border.push(rights::migrators_binding(tenant, &space));
     border.extend([
         quota::limits(&space),
         network::default_deny(&space),

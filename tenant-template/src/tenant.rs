@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use k8s_openapi::api::rbac::v1::Subject;
 use melouvert_api::RegionSpec;
 use melouvert_domain::{Lifecycle, MailDomain, NamespaceName, Siren, StorageSize};
 use secrecy::SecretString;
@@ -35,6 +36,8 @@ pub struct ValidatedTenant {
     pub system_namespace: String,
     /// The region and plan that it is rendered with, JSON: kept with the namespace.
     pub last_known: String,
+    /// Who runs migrations on the whole region.
+    pub migrators: Vec<Subject>,
 }
 
 impl ValidatedTenant {

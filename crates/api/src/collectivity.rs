@@ -203,6 +203,9 @@ pub struct CollectivityStatus {
     /// Which versions of its region and plan the space stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footing: Option<Footing>,
+    /// Under which region and plan it was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<Under>,
     /// The pod template for which a greeting and a delivery were last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_template: Option<String>,
@@ -283,4 +286,24 @@ pub struct Termination {
     pub requested_at: String,
     /// The first instant at which data may be erased, RFC 3339.
     pub erasure_after: String,
+}
+
+/// Under what a space was last applied, and what its journal tells of it.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Under {
+    /// The region.
+    pub region: Revision,
+    /// The plan.
+    pub plan: Revision,
+}
+
+/// One generation of one very object.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// Its UID.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
     kind = "Region",
     plural = "regions",
     category = "melouvert",
+    status = "SpecStatus",
     derive = "PartialEq",
     printcolumn(json_path = ".spec.baseDomain", name = "Domain", type_ = "string"),
     printcolumn(json_path = ".spec.storageClass", name = "Storage", type_ = "string"),
@@ -45,6 +46,15 @@ pub struct RegionSpec {
     #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("dnsCidrs must be CIDRs, e.g. 192.0.2.53/32"))]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub dns_cidrs: Vec<String>,
+}
+
+/// What the operator did of a change of a `Region` or `Plan`.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecStatus {
+    /// The generation whose author is in the platform's journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journaled_generation: Option<i64>,
 }
 
 /// The images that tenants run, as full references.

@@ -116,6 +116,7 @@ pub fn validate<'a>(
         last_known: known.text(),
         region: known.region.clone(),
         system_namespace: system_namespace.into(),
+        migrators: Vec::new(),
     };
     Ok(Valid {
         tenant: valid,

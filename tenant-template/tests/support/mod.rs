@@ -2,6 +2,7 @@
 // Helpers of tests, not all used by each: what clippy.toml allows in tests it sees only in `#[test]`.
 #![allow(missing_docs, dead_code, clippy::unwrap_used)]
 
+use k8s_openapi::api::rbac::v1::Subject;
 use melouvert_api::{
     RegionSpec,
     migration::Source,
@@ -56,6 +57,12 @@ pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
         region: region(),
         system_namespace: "melouvert-system".into(),
         last_known: "{}".into(),
+        migrators: vec![Subject {
+            api_group: Some("rbac.authorization.k8s.io".into()),
+            kind: "Group".into(),
+            name: "melouvert:hosters".into(),
+            namespace: None,
+        }],
     }
 }
 

@@ -1,7 +1,7 @@
 //! `melouvert collectivity`: opens, shows, suspends and ends spaces.
 
 mod adopt;
-mod change;
+pub(crate) mod change;
 mod delete;
 mod identity;
 mod list;

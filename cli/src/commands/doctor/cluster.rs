@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// The policies that the chart installs.
-const POLICIES: [&str; 8] = [
+const POLICIES: [&str; 10] = [
     "melouvert-authors",
+    "melouvert-access-deletion",
     "melouvert-changed-by",
     "melouvert-collectivity-deletion",
     "melouvert-definitions",
@@ -20,8 +21,9 @@ const POLICIES: [&str; 8] = [
     "melouvert-plan-in-use",
     "melouvert-region-in-use",
     "melouvert-tenant-data",
+    "melouvert-bindings",
 ];
-const KINDS: [&str; 4] = ["Collectivity", "Migration", "Plan", "Region"];
+const KINDS: [&str; 5] = ["Access", "Collectivity", "Migration", "Plan", "Region"];
 
 /// Whether the API server answers, and its version.
 pub async fn server(client: &Client) -> Check {
