@@ -120,6 +120,7 @@ pub struct AccessStatus {
     pub observed_generation: Option<i64>,
     /// The grants that are bound and written in the journal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub grants: Vec<Grant>,
 }
 

@@ -51,7 +51,7 @@ impl From<Role> for AccessRole {
 
 /// Arguments of both commands.
 #[derive(Debug, clap::Args)]
-#[group(id = "subject", required = true, multiple = false, args = ["user", "group"])]
+#[command(group(clap::ArgGroup::new("subject").required(true).args(["user", "group"])))]
 pub struct Args {
     /// The role: dsi, helpdesk or auditor
     #[arg(value_name = "ROLE")]

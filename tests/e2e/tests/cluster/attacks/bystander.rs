@@ -65,7 +65,7 @@ pub fn would_refuse(who: As<'_>, verb: &str, object: &Value) -> anyhow::Result<O
     ))
 }
 
-fn asked(command: &mut Command) -> anyhow::Result<Option<String>> {
+pub fn asked(command: &mut Command) -> anyhow::Result<Option<String>> {
     let output = outcome(command)?;
     if output.status.success() {
         return Ok(None);
@@ -96,4 +96,15 @@ pub fn a_space() -> anyhow::Result<String> {
     first
         .map(Into::into)
         .context("no space is open: the attack has no aim and its control no witness")
+}
+
+/// Whether somebody has a right in a namespace, as the API server says it.
+pub fn may(who: As<'_>, verb: &str, resource: &str, namespace: &str) -> anyhow::Result<bool> {
+    let question = ["auth", "can-i", verb, resource, "-n", namespace];
+    let output = outcome(&mut kubectl(who, &question))?;
+    match String::from_utf8_lossy(&output.stdout).trim() {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => anyhow::bail!("failed to ask: {}", text(&output)),
+    }
 }
