@@ -13,7 +13,8 @@ pub struct Args {}
 /// Runs `cargo xtask rights`.
 pub fn run(_args: &Args) -> anyhow::Result<()> {
     let path = rights::document();
-    let text = fs::read_to_string(&path).with_context(|| format!("failed to read {path:?}"))?;
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let made = rights::renewed(&text, &rights::roles()?)?;
-    fs::write(&path, made).with_context(|| format!("failed to write {path:?}"))
+    fs::write(&path, made).with_context(|| format!("failed to write {}", path.display()))
 }

@@ -118,9 +118,8 @@ fn power(group: &str, resource: &str, verb: &str, named: bool) -> Result<Option<
         (
             "",
             "pods/exec" | "pods/attach" | "pods/portforward" | "pods/proxy" | "services/proxy"
-            | "nodes/proxy",
+            | "nodes/proxy" | "pods/log",
         ) => Power::EnterPods,
-        ("", "pods/log") => Power::EnterPods,
         _ if reads => return Ok(None),
         ("", "serviceaccounts/token") | ("certificates.k8s.io", _) => Power::MintTokens,
         ("rbac.authorization.k8s.io", _) if verb == "escalate" => Power::RaiseRights,

@@ -77,8 +77,9 @@ impl Role {
 /// Reads the roles of people.
 pub fn roles() -> anyhow::Result<Roles> {
     let path = shell::root().join("charts/melouvert/files/roles.yaml");
-    let text = fs::read_to_string(&path).with_context(|| format!("failed to read {path:?}"))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("failed to read {path:?}"))
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("failed to read {}", path.display()))
 }
 
 /// Where the table stands.
