@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, ensure};
 use melouvert_e2e::{outcome, platform, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::platform::SYSTEM;
 
 /// Who asks.
@@ -98,13 +98,17 @@ pub fn a_space() -> anyhow::Result<String> {
         .context("no space is open: the attack has no aim and its control no witness")
 }
 
-/// Whether somebody has a right in a namespace, as the API server says it.
+/// Whether somebody has a right in a namespace (`agents.melouvert.fr`, `pods/exec`), as the API server
+/// says it. Asked by a review: `kubectl auth can-i` loses the group of a resource that is not served.
 pub fn may(who: As<'_>, verb: &str, resource: &str, namespace: &str) -> anyhow::Result<bool> {
-    let question = ["auth", "can-i", verb, resource, "-n", namespace];
-    let output = outcome(&mut kubectl(who, &question))?;
-    match String::from_utf8_lossy(&output.stdout).trim() {
-        "yes" => Ok(true),
-        "no" => Ok(false),
-        _ => anyhow::bail!("failed to ask: {}", text(&output)),
-    }
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"namespace": namespace, "verb": verb, "group": group,
+            "resource": resource, "subresource": subresource}}});
+    let file = tempfile::NamedTempFile::new().context("failed to make a file")?;
+    std::fs::write(file.path(), review.to_string()).context("failed to write the review")?;
+    let path = file.path().to_string_lossy().into_owned();
+    let allowed = ["create", "-o", "jsonpath={.status.allowed}", "-f", &path];
+    Ok(read(who, &allowed)?.trim() == "true")
 }
