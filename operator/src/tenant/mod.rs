@@ -187,7 +187,8 @@ fn check(
     });
     let namespace = &ctx.settings.namespace;
     let mut valid = validate::validate(tenant, references, chosen, others(), namespace)?;
-    valid.tenant.migrators = ctx.settings.migrators.0.clone();
+    let migrators = &ctx.settings.migrators.0;
+    valid.tenant.migrators.clone_from(migrators);
     Ok(valid)
 }
 

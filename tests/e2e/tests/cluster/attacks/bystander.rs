@@ -109,6 +109,9 @@ pub fn may(who: As<'_>, verb: &str, resource: &str, namespace: &str) -> anyhow::
     let file = tempfile::NamedTempFile::new().context("failed to make a file")?;
     std::fs::write(file.path(), review.to_string()).context("failed to write the review")?;
     let path = file.path().to_string_lossy().into_owned();
-    let allowed = ["create", "-o", "jsonpath={.status.allowed}", "-f", &path];
+    // Who asks may not read the definitions that kubectl would validate it with.
+    let path = format!("--filename={path}");
+    let output = "--output=jsonpath={.status.allowed}";
+    let allowed = ["create", "--validate=false", output, &path];
     Ok(read(who, &allowed)?.trim() == "true")
 }
