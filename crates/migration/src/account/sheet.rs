@@ -1,0 +1,125 @@
+//! A table as spreadsheets save it: a French Excel parts the columns by semicolons, others by commas
+//! or tabs; some write a byte-order mark, a line `sep=;`, and lines without any value at the end.
+
+/// The rows of a table, its header first.
+#[derive(Debug)]
+pub struct Sheet<'a> {
+    reader: csv::Reader<&'a [u8]>,
+    columns: usize,
+    /// Lines of the file before the header.
+    skipped: u64,
+}
+
+/// What parts the columns, as the first line shows it.
+fn delimiter(line: &[u8]) -> u8 {
+    let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
+    let mut quoted = false;
+    for byte in line {
+        quoted ^= *byte == b'"';
+        for (known, count) in &mut counts {
+            *count += usize::from(!quoted && *byte == *known);
+        }
+    }
+    // Of equals the first counts.
+    let (mut best, mut most) = counts[0];
+    for (known, count) in counts {
+        if count > most {
+            (best, most) = (known, count);
+        }
+    }
+    best
+}
+
+fn first_line(bytes: &[u8]) -> &[u8] {
+    let line = bytes.split(|byte| *byte == b'\n').next();
+    line.unwrap_or_default().trim_ascii_end()
+}
+
+impl<'a> Sheet<'a> {
+    /// Opens a table and reads its header.
+    ///
+    /// # Errors
+    ///
+    /// When it is no CSV.
+    pub fn open(bytes: &'a [u8]) -> Result<(Self, csv::StringRecord), csv::Error> {
+        let mut bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut parted = delimiter(first_line(bytes));
+        let mut skipped = 0;
+        if let [b's', b'e', b'p', b'=', told] = first_line(bytes) {
+            parted = *told;
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
+            skipped = 1;
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::Headers)
+            .delimiter(parted)
+            .flexible(true)
+            .from_reader(bytes);
+        let header = reader.headers()?.clone();
+        let columns = header.len();
+        let sheet = Self {
+            reader,
+            columns,
+            skipped,
+        };
+        Ok((sheet, header))
+    }
+
+    /// The columns that the header names.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The rows that hold something, each with its line in the file.
+    pub fn rows(&mut self) -> impl Iterator<Item = Result<(u64, csv::StringRecord), csv::Error>> {
+        let skipped = self.skipped;
+        let rows = self.reader.records().map(move |row| {
+            let row = row?;
+            let line = row.position().map_or(0, csv::Position::line);
+            Ok((line + skipped, row))
+        });
+        let holds = |row: &csv::StringRecord| row.iter().any(|cell| !cell.trim().is_empty());
+        rows.filter(move |row: &Result<(u64, csv::StringRecord), csv::Error>| {
+            row.as_ref().map_or(true, |(_, row)| holds(row))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(text: &[u8]) -> (Vec<String>, Vec<(u64, Vec<String>)>) {
+        let (mut sheet, header) = Sheet::open(text).expect("CSV");
+        let own = |row: &csv::StringRecord| row.iter().map(str::to_owned).collect();
+        let rows = sheet.rows().map(|row| {
+            let (line, row) = row.expect("a row");
+            (line, own(&row))
+        });
+        let rows = rows.collect();
+        (own(&header), rows)
+    }
+
+    #[test]
+    fn tables_are_read_as_programs_save_them() {
+        for (text, line) in [
+            ("a,b\nx,\"y;z\"\n", 2),
+            ("a;b\r\nx;y;z\r\n;\r\n;;\r\n\r\n", 2),
+            ("\u{feff}a;b\r\n;\r\nx;y\r\n", 3),
+            ("\u{feff}\"a\"\t\"b\"\nx\ty\n", 2),
+            ("sep=;\r\na;b\r\nx;y\r\n", 3),
+            ("sep=,\na,b\nx,y\n , \n", 3),
+        ] {
+            let (header, rows) = cells(text.as_bytes());
+            assert_eq!(header, ["a", "b"], "{text:?}");
+            assert_eq!(
+                (rows.len(), rows[0].0, rows[0].1[0].as_str()),
+                (1, line, "x"),
+                "{text:?}"
+            );
+        }
+        let (header, rows) = cells(b"\"a;b\",c\n1,2\n");
+        assert_eq!((header[0].as_str(), rows.len()), ("a;b", 1));
+    }
+}
