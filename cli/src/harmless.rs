@@ -18,10 +18,13 @@ fn is_harmful(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         // Directions and their ends (UAX #9), and letters without a width that hide others.
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {
-            true
-        }
-        '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         // ESC and the like, with those beyond ASCII.
         other => other.is_control(),
     }

@@ -6,8 +6,30 @@
 pub struct Sheet<'a> {
     reader: csv::Reader<&'a [u8]>,
     columns: usize,
-    /// Lines of the file before the header.
-    skipped: u64,
+    lines: Lines<'a>,
+}
+
+/// Counts lines up to where a row begins. The reader's own count is one short where a line ends in
+/// CR LF: it stops between the two.
+#[derive(Debug)]
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, begin: usize) -> u64 {
+        let after = self.bytes.get(begin..).unwrap_or_default();
+        let breaks = after
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let begin = (begin + breaks.count()).min(self.bytes.len());
+        let passed = self.bytes.get(self.at..begin).unwrap_or_default();
+        let count = memchr::memchr_iter(b'\n', passed).count() as u64;
+        (self.at, self.line) = (begin, self.line + count);
+        self.line
+    }
 }
 
 /// What parts the columns, as the first line shows it.
@@ -44,12 +66,12 @@ impl<'a> Sheet<'a> {
     pub fn open(bytes: &'a [u8]) -> Result<(Self, csv::StringRecord), csv::Error> {
         let mut bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut parted = delimiter(first_line(bytes));
-        let mut skipped = 0;
+        let mut line = 1;
         if let [b's', b'e', b'p', b'=', told] = first_line(bytes) {
             parted = *told;
             let end = bytes.iter().position(|byte| *byte == b'\n');
             bytes = &bytes[end.map_or(bytes.len(), |end| end + 1)..];
-            skipped = 1;
+            line = 2;
         }
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::Headers)
@@ -61,7 +83,7 @@ impl<'a> Sheet<'a> {
         let sheet = Self {
             reader,
             columns,
-            skipped,
+            lines: Lines { bytes, at: 0, line },
         };
         Ok((sheet, header))
     }
@@ -73,11 +95,11 @@ impl<'a> Sheet<'a> {
 
     /// The rows that hold something, each with its line in the file.
     pub fn rows(&mut self) -> impl Iterator<Item = Result<(u64, csv::StringRecord), csv::Error>> {
-        let skipped = self.skipped;
+        let lines = &mut self.lines;
         let rows = self.reader.records().map(move |row| {
             let row = row?;
-            let line = row.position().map_or(0, csv::Position::line);
-            Ok((line + skipped, row))
+            let begin = row.position().map_or(0, csv::Position::byte);
+            Ok((lines.of(usize::try_from(begin).unwrap_or(usize::MAX)), row))
         });
         let holds = |row: &csv::StringRecord| row.iter().any(|cell| !cell.trim().is_empty());
         rows.filter(move |row: &Result<(u64, csv::StringRecord), csv::Error>| {
@@ -110,6 +132,7 @@ mod tests {
             ("\u{feff}\"a\"\t\"b\"\nx\ty\n", 2),
             ("sep=;\r\na;b\r\nx;y\r\n", 3),
             ("sep=,\na,b\nx,y\n , \n", 3),
+            ("a;b\r\n\r\n\r\nx;y\r\n", 4),
         ] {
             let (header, rows) = cells(text.as_bytes());
             assert_eq!(header, ["a", "b"], "{text:?}");
@@ -119,6 +142,8 @@ mod tests {
                 "{text:?}"
             );
         }
+        let (_, rows) = cells(b"a;b\r\n\"x\r\ny\";1\r\nz;2\r\n");
+        assert_eq!((rows[0].0, rows[1].0), (2, 4));
         let (header, rows) = cells(b"\"a;b\",c\n1,2\n");
         assert_eq!((header[0].as_str(), rows.len()), ("a;b", 1));
     }

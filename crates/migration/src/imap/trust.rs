@@ -147,3 +147,39 @@ fn named(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), 
         today
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_given_certificate_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (key, out) = (folder.path().join("k"), folder.path().join("c"));
+        let done = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+            ])
+            .args(["-subj", "/CN=localhost", "-keyout"])
+            .arg(&key)
+            .arg("-out")
+            .arg(&out)
+            .output()
+            .expect("openssl runs: apt-get install -y openssl");
+        assert!(done.status.success());
+        let certificate = read_pem(&out).expect("PEM").remove(0);
+        let now = UnixTime::now().as_secs();
+        let at = |seconds: u64| {
+            let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+            in_time(&certificate, time).map_err(|error| error.to_string())
+        };
+        assert_eq!(at(now), Ok(()));
+        let day = 24 * 3600;
+        let (early, late) = (at(now - day), at(now + 31 * day));
+        assert!(early.expect_err("early").contains("NotValidYet"));
+        assert!(late.expect_err("late").contains("Expired"));
+    }
+}
