@@ -111,7 +111,11 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     let mut content = mail::content(tenant, material, &mail);
     let content_hash = mail::content_hash(&content);
     content.insert(0, certificates::authority(material, &space));
-    let mut workload = vec![mail::service(tenant.region.migration_door, &mail)];
+    let mut workload = vec![mail::service(
+        tenant.region.migration_door,
+        !tenant.trusted_proxies.is_empty(),
+        &mail,
+    )];
     // A claim that no pod binds costs the cluster an endless stream of events.
     if tenant.lifecycle != Lifecycle::Terminating {
         workload.push(mail::volume(tenant, &mail));

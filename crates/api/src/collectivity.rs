@@ -70,6 +70,10 @@ pub struct CollectivitySpec {
     /// Who answers for the space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Contacts>,
+    /// What becomes of mail from outside in the name of a hosted domain that neither SPF nor DKIM
+    /// proves. Junk is for spaces whose mailing lists break signatures.
+    #[serde(default, skip_serializing_if = "UnalignedMailSchema::is_default")]
+    pub unaligned_mail: UnalignedMailSchema,
     /// What is asked of the space.
     #[serde(default)]
     pub lifecycle: LifecycleSchema,
@@ -144,6 +148,24 @@ impl From<CollectivityKind> for CollectivityKindSchema {
             CollectivityKind::Syndicat => Self::Syndicat,
             CollectivityKind::Other => Self::Other,
         }
+    }
+}
+
+/// What becomes of mail that is forged in the name of a hosted domain.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnalignedMailSchema {
+    /// It is refused at the door.
+    #[default]
+    Refuse,
+    /// It is delivered, marked, into Junk.
+    Junk,
+}
+
+impl UnalignedMailSchema {
+    // The shape that serde calls.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `Region`: one hosting site.
 
 use kube::{CustomResource, KubeSchema};
+use melouvert_domain::{Cidr, cidr::CidrError};
 use serde::{Deserialize, Serialize};
 
 /// One hosting site: where tenants run, store and send.
@@ -46,6 +47,25 @@ pub struct RegionSpec {
     #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("dnsCidrs must be CIDRs, e.g. 192.0.2.53/32"))]
     #[schemars(length(max = 16), inner(length(max = 64)))]
     pub dns_cidrs: Vec<String>,
+    /// The proxies that the region's servers believe when they tell a client's address (PROXY
+    /// protocol, version 2), as CIDRs. Nobody when empty: no server then knows where a client is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        validation = Rule::new("self.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())").message("trustedProxies must be CIDRs with no bit set behind the prefix, e.g. 192.0.2.0/28"),
+        validation = Rule::new("self.all(c, !isCIDR(c) || cidr(c).prefixLength() >= 8)").message("trustedProxies must name proxies, not half the world: a prefix of 8 or more"),
+    )]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    pub trusted_proxies: Vec<String>,
+}
+
+impl RegionSpec {
+    /// The proxies that are believed, read.
+    pub fn proxies(&self) -> Result<Vec<Cidr>, CidrError> {
+        self.trusted_proxies
+            .iter()
+            .map(|text| text.parse())
+            .collect()
+    }
 }
 
 /// What the operator did of a change of a `Region` or `Plan`.

@@ -55,6 +55,7 @@ pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
             memory: "768Mi".parse().unwrap(),
         },
         region: region(),
+        trusted_proxies: vec![],
         system_namespace: "melouvert-system".into(),
         last_known: "{}".into(),
         migrators: vec![Subject {
@@ -90,6 +91,7 @@ pub fn region() -> RegionSpec {
             ca: None,
         },
         dns_cidrs: vec![],
+        trusted_proxies: vec![],
     }
 }
 
@@ -153,6 +155,7 @@ pub fn platform() -> (PlatformSettings, PlatformMaterial) {
         base_domain: "normandie.melouvert.example".into(),
         embedded_database: true,
         smarthost: None,
+        trusted_proxies: vec![],
     };
     let material = PlatformMaterial {
         root: pair("region"),

@@ -16,7 +16,8 @@ fn region() -> Value {
             "images": {"dovecot": "d:1", "exim": "e:1", "melouvert": "m:1"},
             "database": {"host": "pg.essai.example", "port": 5432, "cidr": "192.0.2.7/32",
                 "ca": "-----BEGIN CERTIFICATE-----\n"},
-            "dnsCidrs": ["192.0.2.53/32"], "migrationDoor": true}})
+            "dnsCidrs": ["192.0.2.53/32"], "migrationDoor": true,
+            "trustedProxies": ["192.0.2.0/28"]}})
 }
 
 fn plan() -> Value {
@@ -31,7 +32,7 @@ pub(super) fn collectivity(spec: &Value) -> Value {
         "domains": ["lisieux.example"],
         "overrides": {"agents": 5, "storage": "3Gi", "mailboxQuota": "1Gi"},
         "contacts": {"dsi": "dsi@lisieux.example", "dpo": "dpo@lisieux.example"},
-        "lifecycle": "Active"});
+        "unalignedMail": "Junk", "lifecycle": "Active"});
     merge(&mut all, spec);
     json!({"apiVersion": "melouvert.fr/v1alpha1", "kind": "Collectivity",
         "metadata": {"name": format!("col-{LISIEUX}")}, "spec": all})
@@ -134,6 +135,11 @@ fn each_broken_field_of_a_region_is_named() -> anyhow::Result<()> {
         ("/spec/database/ca", json!("MIIB"), "spec.database.ca"),
         ("/spec/dnsCidrs", json!(["résolveur"]), "spec.dnsCidrs"),
         ("/spec/migrationDoor", json!("oui"), "spec.migrationDoor"),
+        (
+            "/spec/trustedProxies",
+            json!(["192.0.2.7/28"]),
+            "spec.trustedProxies",
+        ),
     ];
     every_field_is_broken(&region(), &cases)?;
     refused_one_by_one(&region(), &cases)
@@ -196,6 +202,7 @@ fn each_broken_field_of_a_collectivity_is_named() -> anyhow::Result<()> {
         ),
         ("/spec/contacts/dsi", json!("la DSI"), "spec.contacts.dsi"),
         ("/spec/contacts/dpo", json!("@"), "spec.contacts.dpo"),
+        ("/spec/unalignedMail", json!("Garder"), "spec.unalignedMail"),
         ("/spec/lifecycle", json!("Endormie"), "spec.lifecycle"),
     ];
     let good = collectivity(&json!({}));
