@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 use melouvert_domain::{
-    MailDomain, ResourceName, Siren, identity::SirenError, mail_domain::MailDomainError,
+    MailDomain, ResourceName, Siren,
+    identity::SirenError,
+    mail_domain::MailDomainError,
+    visible::{code_point, hidden},
 };
 
 use crate::{
@@ -43,6 +46,14 @@ pub fn domain(text: &str) -> Result<MailDomain, CliError> {
             "attendu : des lettres, chiffres et tirets séparés par des points, p. ex. mairie-caen.fr",
             "expected letters, digits and hyphens joined by dots, e.g. mairie-caen.fr"
         )),
+        MailDomainError::PublicSuffix { found } => CliError::usage(text!(
+            "--domain {found} est un suffixe public : d'autres y déposent leurs noms",
+            "--domain {found} is a public suffix: others register their names under it"
+        ))
+        .remedy(text!(
+            "donnez un domaine que la collectivité a déposé, p. ex. mairie-caen.fr",
+            "give a domain that the authority has registered, e.g. mairie-caen.fr"
+        )),
         MailDomainError::Reserved { found } => CliError::usage(text!(
             "--domain {found} est réservé à l'État : gouv.fr et les noms en -gouv.fr sont fermés aux collectivités",
             "--domain {found} is the State's: gouv.fr and names in -gouv.fr are closed to local authorities"
@@ -52,6 +63,23 @@ pub fn domain(text: &str) -> Result<MailDomain, CliError> {
             "choose a domain that the authority has registered, e.g. under .fr"
         )),
     })
+}
+
+/// A text that people will read, given by `option`: no character of it is invisible or turns others
+/// around.
+pub fn visible(option: &str, text: &str) -> Result<(), CliError> {
+    let Some(character) = hidden(text) else {
+        return Ok(());
+    };
+    let code = code_point(character);
+    Err(CliError::usage(text!(
+        "{option} porte un caractère invisible ({code})",
+        "{option} holds an invisible character ({code})"
+    ))
+    .remedy(text!(
+        "saisissez ce texte au clavier plutôt que de le coller",
+        "type this text rather than paste it"
+    )))
 }
 
 /// The name of a plan, region or migration given by `option`.

@@ -37,6 +37,7 @@ pub struct CollectivitySpec {
     #[schemars(length(max = 9))]
     pub siren: String,
     /// The official name, e.g. `Caen`.
+    #[x_kube(validation = Rule::new(r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Co}\\p{Zl}\\p{Zp}]')").message("legalName must hold no invisible character, such as those that turn a text around (U+202E)"))]
     #[schemars(length(min = 1, max = 200))]
     pub legal_name: String,
     /// What kind of authority it is.
@@ -70,10 +71,6 @@ pub struct CollectivitySpec {
     /// Who answers for the space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Contacts>,
-    /// What becomes of mail from outside in the name of a hosted domain that neither SPF nor DKIM
-    /// proves. Junk is for spaces whose mailing lists break signatures.
-    #[serde(default, skip_serializing_if = "UnalignedMailSchema::is_default")]
-    pub unaligned_mail: UnalignedMailSchema,
     /// What is asked of the space.
     #[serde(default)]
     pub lifecycle: LifecycleSchema,
@@ -111,12 +108,12 @@ pub struct Overrides {
 pub struct Contacts {
     /// The head of information systems, an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+@[^@ ]+[.][^@ ]+$')").message("contacts.dsi must be an address, e.g. dsi@caen.example"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[^@\\s\\p{C}\\p{Z}]+@[^@\\s\\p{C}\\p{Z}]+[.][^@\\s\\p{C}\\p{Z}]+$')").message("contacts.dsi must be an address, e.g. dsi@caen.example"))]
     #[schemars(length(max = 320))]
     pub dsi: Option<String>,
     /// The data protection officer, an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self.matches('^[^@ ]+@[^@ ]+[.][^@ ]+$')").message("contacts.dpo must be an address, e.g. dpo@caen.example"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^[^@\\s\\p{C}\\p{Z}]+@[^@\\s\\p{C}\\p{Z}]+[.][^@\\s\\p{C}\\p{Z}]+$')").message("contacts.dpo must be an address, e.g. dpo@caen.example"))]
     #[schemars(length(max = 320))]
     pub dpo: Option<String>,
 }
@@ -148,24 +145,6 @@ impl From<CollectivityKind> for CollectivityKindSchema {
             CollectivityKind::Syndicat => Self::Syndicat,
             CollectivityKind::Other => Self::Other,
         }
-    }
-}
-
-/// What becomes of mail that is forged in the name of a hosted domain.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UnalignedMailSchema {
-    /// It is refused at the door.
-    #[default]
-    Refuse,
-    /// It is delivered, marked, into Junk.
-    Junk,
-}
-
-impl UnalignedMailSchema {
-    // The shape that serde calls.
-    #[allow(clippy::trivially_copy_pass_by_ref)]
-    fn is_default(&self) -> bool {
-        *self == Self::default()
     }
 }
 
@@ -225,9 +204,6 @@ pub struct CollectivityStatus {
     /// Which versions of its region and plan the space stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footing: Option<Footing>,
-    /// Under which region and plan it was last applied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub under: Option<Under>,
     /// The pod template for which a greeting and a delivery were last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_template: Option<String>,
@@ -308,24 +284,4 @@ pub struct Termination {
     pub requested_at: String,
     /// The first instant at which data may be erased, RFC 3339.
     pub erasure_after: String,
-}
-
-/// Under what a space was last applied, and what its journal tells of it.
-#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Under {
-    /// The region.
-    pub region: Revision,
-    /// The plan.
-    pub plan: Revision,
-}
-
-/// One generation of one very object.
-#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Revision {
-    /// Its UID.
-    pub uid: String,
-    /// Its generation.
-    pub generation: i64,
 }

@@ -5,7 +5,6 @@
 //! Must not know: Kubernetes, databases, the command line, the clock (a `now` is always passed in).
 
 pub mod address;
-pub mod cidr;
 pub mod identity;
 pub mod lifecycle;
 pub mod mail_domain;
@@ -13,9 +12,10 @@ pub mod name;
 pub mod plan;
 pub mod quantity;
 pub mod renewal;
+pub mod source_range;
+pub mod visible;
 
 pub use address::{EmailAddress, LocalPart};
-pub use cidr::Cidr;
 pub use identity::{CollectivityKind, InseeCode, Siren};
 pub use lifecycle::{Lifecycle, TerminationPhase};
 pub use mail_domain::MailDomain;

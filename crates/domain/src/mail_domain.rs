@@ -15,6 +15,14 @@ pub enum MailDomainError {
         /// What was given.
         found: String,
     },
+    /// Others register their names under it.
+    #[error(
+        "{found} is a public suffix: whoever registers names under it would be the collectivity's subdomain; give a domain that the collectivity registered, e.g. mairie-caen.fr"
+    )]
+    PublicSuffix {
+        /// What was given.
+        found: String,
+    },
     /// Only the State may use it.
     #[error(
         "{found} belongs to the State: gouv.fr and names ending in -gouv.fr are closed to collectivities"
@@ -62,6 +70,9 @@ impl FromStr for MailDomain {
         }
         if ascii == "gouv.fr" || ascii.ends_with(".gouv.fr") || ascii.ends_with("-gouv.fr") {
             return Err(MailDomainError::Reserved { found: ascii });
+        }
+        if psl::suffix_str(&ascii) == Some(ascii.as_str()) {
+            return Err(MailDomainError::PublicSuffix { found: ascii });
         }
         Ok(Self(ascii))
     }
@@ -112,6 +123,28 @@ mod tests {
             );
         }
         assert!("gouv.fr.example".parse::<MailDomain>().is_ok());
+    }
+
+    #[test]
+    fn public_suffixes_are_refused_and_names_under_them_are_not() {
+        for name in ["asso.fr", "com.fr", "co.uk", "github.io", "ASSO.fr"] {
+            assert!(
+                matches!(
+                    name.parse::<MailDomain>(),
+                    Err(MailDomainError::PublicSuffix { .. })
+                ),
+                "{name}"
+            );
+        }
+        for name in [
+            "mairie.asso.fr",
+            "caen.fr",
+            "caen.example",
+            "caen.bzh",
+            "a.caen.example",
+        ] {
+            assert!(name.parse::<MailDomain>().is_ok(), "{name}");
+        }
     }
 
     #[test]

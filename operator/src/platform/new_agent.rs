@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use melouvert_api::wire::{BadLine, NewAgent};
-use melouvert_domain::{EmailAddress, MailDomain, StorageSize};
+use melouvert_domain::{
+    EmailAddress, MailDomain, StorageSize,
+    visible::{code_point, hidden},
+};
 
 use super::{
     error::ApiError,
@@ -174,15 +177,25 @@ fn is_domain(text: &str, domain: &MailDomain) -> bool {
 
 fn name(text: &str) -> Result<String, Flaw> {
     let name = text.trim();
-    let length = name.chars().count();
-    if (1..=NAME_MAX).contains(&length) && !name.chars().any(char::is_control) {
+    let flaw = |fr, en| Flaw {
+        column: "name",
+        fr,
+        en,
+    };
+    if let Some(character) = hidden(name) {
+        let code = code_point(character);
+        return Err(flaw(
+            format!("le nom porte un caractère invisible ({code}) : saisissez-le au clavier"),
+            format!("the name holds an invisible character ({code}): type it"),
+        ));
+    }
+    if (1..=NAME_MAX).contains(&name.chars().count()) {
         return Ok(name.into());
     }
-    Err(Flaw {
-        column: "name",
-        fr: format!("le nom doit avoir de 1 à {NAME_MAX} caractères, sans caractère de contrôle"),
-        en: format!("the name must have 1 to {NAME_MAX} characters, none of them a control one"),
-    })
+    Err(flaw(
+        format!("le nom doit avoir de 1 à {NAME_MAX} caractères"),
+        format!("the name must have 1 to {NAME_MAX} characters"),
+    ))
 }
 
 fn quota(text: Option<&str>, limits: Limits) -> Result<StorageSize, Flaw> {
@@ -258,6 +271,15 @@ mod tests {
             columns(&new("jeanne@caen.example", "Jeanne", Some("21Gi"))),
             ["quota"]
         );
+        for hidden in [
+            "Jeanne\u{202E}nitraM",
+            "Jeanne\u{200B}",
+            "Jeanne\nMartin",
+            "\u{2066}J",
+        ] {
+            let agent = new("jeanne@caen.example", hidden, None);
+            assert_eq!(columns(&agent), ["name"], "{hidden:?}");
+        }
         let mut weak = new("jeanne@caen.example", "Jeanne", None);
         weak.password = Some(Password::new("court"));
         assert_eq!(columns(&weak), ["password"]);

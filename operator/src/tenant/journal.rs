@@ -5,6 +5,8 @@ use melouvert_api::{Collectivity, labels};
 use melouvert_store::{Actor, Entry, StoreError, TenantStore};
 use serde_json::{Value, json};
 
+use super::validate;
+
 /// A spec was changed.
 pub const SPEC_CHANGED: &str = "collectivity.spec-changed";
 /// The space was opened.
@@ -37,31 +39,18 @@ pub async fn changed(
     observed: Option<i64>,
     detail: Value,
 ) -> Result<(), StoreError> {
-    for entry in superseded(object, (action, subject), observed)? {
+    let now = object.meta().generation.unwrap_or_default();
+    let text = object.annotations().get(labels::AUTHORS);
+    let authors = authors(text.map_or("", String::as_str));
+    for (generation, author) in before(&authors, observed, now) {
+        let superseded = json!({"uid": object.uid(), "generation": generation, "superseded": true});
+        let entry = Entry::new(&Actor::new(author)?, action, subject, superseded);
         store
             .journal_append_once(entry, &["uid", "generation"])
             .await?;
     }
     once(store, object, action, subject, detail).await?;
     Ok(())
-}
-
-/// What tells who changed `object` (action, subject) since the generation `observed`, but for the last.
-pub fn superseded(
-    object: &impl ResourceExt,
-    (action, subject): (&str, &str),
-    observed: Option<i64>,
-) -> Result<Vec<Entry>, StoreError> {
-    let now = object.meta().generation.unwrap_or_default();
-    let text = object.annotations().get(labels::AUTHORS);
-    let authors = authors(text.map_or("", String::as_str));
-    before(&authors, observed, now)
-        .into_iter()
-        .map(|(generation, author)| {
-            let detail = json!({"uid": object.uid(), "generation": generation, "superseded": true});
-            Ok(Entry::new(&Actor::new(author)?, action, subject, detail))
-        })
-        .collect()
 }
 
 /// Writes down an act of whoever changed `object` last, once per `uid` and `generation` of
@@ -134,21 +123,63 @@ fn before<'a>(authors: &[(i64, &'a str)], observed: Option<i64>, now: i64) -> Ve
     all
 }
 
-/// What changed to: no personal data beyond what the spec itself says of the authority.
+/// What changed to: no personal data beyond what the spec itself says of the authority. What it does
+/// to the domains is said in so many words: whoever has a domain gets its mail.
 fn detail(tenant: &Collectivity) -> Value {
-    json!({
+    let mut detail = json!({
         "uid": tenant.uid(),
         "generation": tenant.metadata.generation,
         "plan": tenant.spec.plan,
         "domains": tenant.spec.domains,
         "lifecycle": tenant.spec.lifecycle,
         "overrides": tenant.spec.overrides,
-    })
+    });
+    let served: Vec<String> = validate::served(tenant)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    domains_changed(&served, &tenant.spec.domains, &mut detail);
+    detail
+}
+
+/// Tells which domains come, beside those that the space serves, and which go.
+fn domains_changed(served: &[String], asked: &[String], detail: &mut Value) {
+    let missing = |from: &[String], of: &[String]| -> Vec<String> {
+        let gone = of.iter().filter(|domain| !from.contains(domain));
+        gone.cloned().collect()
+    };
+    for (key, changed) in [
+        ("domainsAdded", missing(served, asked)),
+        ("domainsRemoved", missing(asked, served)),
+    ] {
+        if !changed.is_empty() {
+            detail[key] = json!(changed);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_that_come_and_go_are_said() {
+        let told = |served: &[&str], asked: &[&str]| {
+            let own = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+            let mut detail = json!({});
+            domains_changed(&own(served), &own(asked), &mut detail);
+            detail
+        };
+        assert_eq!(
+            told(&[], &["a.example"]),
+            json!({"domainsAdded": ["a.example"]})
+        );
+        assert_eq!(told(&["a.example"], &["a.example"]), json!({}));
+        assert_eq!(
+            told(&["a.example", "b.example"], &["c.example", "a.example"]),
+            json!({"domainsAdded": ["c.example"], "domainsRemoved": ["b.example"]})
+        );
+    }
 
     #[test]
     fn every_author_since_the_observed_generation_is_told_once() {

@@ -6,6 +6,7 @@ use melouvert_domain::{CollectivityKind, InseeCode, Siren};
 
 use crate::{
     errors::{CliError, Kind},
+    input,
     text::text,
 };
 
@@ -73,6 +74,9 @@ pub fn identify(
     manual: &Manual,
 ) -> Result<Identity, CliError> {
     let kind = manual.kind.map(CollectivityKind::from);
+    if let Some(name) = &manual.name {
+        input::visible("--name", name)?;
+    }
     if let Some(entry) = directory.by_siren(siren) {
         return Ok(Identity {
             name: manual.name.clone().unwrap_or_else(|| entry.name.clone()),
