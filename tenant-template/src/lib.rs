@@ -25,7 +25,7 @@ use melouvert_domain::Lifecycle;
 
 pub use dns::{DKIM_ED25519_SELECTOR, DKIM_RSA_SELECTOR, DkimPublic, dns_records};
 pub use migration::{
-    ACCOUNT_LENGTH, MIGRATION_NAME_MAXIMUM, Pass, TOKEN_AUDIENCE, ValidatedMigration,
+    ACCOUNT_LENGTH, MIGRATION_NAME_MAXIMUM, Pass, SourceRange, TOKEN_AUDIENCE, ValidatedMigration,
     render_migration, render_pass,
 };
 pub use namespace::COLLECTIVITY_UID;
@@ -35,7 +35,6 @@ pub use platform::{
     PlatformMaterial, PlatformNames, PlatformSettings, Route, platform_names, render_platform,
     render_relay_maps,
 };
-pub use rights::render_access;
 pub use tenant::{
     KeyPairPem, Material, TenantQuota, TenantResources, TenantVolume, ValidatedTenant,
 };
@@ -85,7 +84,6 @@ pub fn frontier(tenant: &ValidatedTenant) -> [Wave; 3] {
     let (space, mail) = (place("tenant"), place(component::MAIL));
     let mut border = rights::accounts(&space).to_vec();
     border.push(rights::worker_binding(tenant, &space));
-    border.push(rights::migrators_binding(tenant, &space));
     border.extend([
         quota::limits(&space),
         network::default_deny(&space),
@@ -111,11 +109,7 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     let mut content = mail::content(tenant, material, &mail);
     let content_hash = mail::content_hash(&content);
     content.insert(0, certificates::authority(material, &space));
-    let mut workload = vec![mail::service(
-        tenant.region.migration_door,
-        !tenant.trusted_proxies.is_empty(),
-        &mail,
-    )];
+    let mut workload = vec![mail::service(tenant.region.migration_door, &mail)];
     // A claim that no pod binds costs the cluster an endless stream of events.
     if tenant.lifecycle != Lifecycle::Terminating {
         workload.push(mail::volume(tenant, &mail));

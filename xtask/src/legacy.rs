@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::Context;
+use serde_json::json;
 
 use crate::{images::BuiltImage, platform::Platform, shell, wait};
 
@@ -55,8 +56,10 @@ impl LegacyServer {
         let authority = certificate(&state, &host)?;
         configure(&state, accounts)?;
         own(&state)?;
+        let address = run(platform, &state, dovecot)?;
+        list(platform, &address)?;
         Ok(Self {
-            address: run(platform, &state, dovecot)?,
+            address,
             authority,
             host,
             port: 993,
@@ -75,6 +78,21 @@ impl LegacyServer {
             .context("failed to give a message away")?;
         fs::rename(draft, file).context("failed to deliver a message")
     }
+}
+
+/// Lets migrations read there, as whoever runs the platform would: it is a private address.
+fn list(platform: &Platform, address: &str) -> anyhow::Result<()> {
+    let regions = platform
+        .cluster
+        .kubectl(&["get", "regions", "-o", "name"])?;
+    let region = regions.lines().next().context("there is no region")?;
+    let patch = json!({"spec": {"sourceCidrs": [format!("{address}/32")]}}).to_string();
+    let patch = ["patch", region, "--type=merge", "-p", &patch];
+    platform
+        .cluster
+        .kubectl(&patch)
+        .map(drop)
+        .map_err(Into::into)
 }
 
 /// Replaces the server's pod, waits until it answers and returns its address.

@@ -17,6 +17,7 @@ use super::{
     resource_name,
 };
 
+mod source;
 mod waves;
 
 /// The name of the wave of a migration that states none.
@@ -100,10 +101,15 @@ pub fn validate(
         refusals.push(refusal("metadata.name", Reason::InvalidSpec, message));
     }
     refusals.extend(tenant(references));
-    refusals.extend(source(migration));
+    let region = references.region.as_ref().map(|region| &region.spec);
+    let rules = region.map(source::rules).transpose();
+    let rules = rules.unwrap_or_else(|refusal| {
+        refusals.push(refusal);
+        None
+    });
+    let ranges = source::source(migration, &rules.unwrap_or_default(), &mut refusals);
     refusals.extend(rollback(migration, now));
     let waves = waves::waves(migration, references, &mut refusals);
-    let region = references.region.as_ref().map(|region| &region.spec);
     let (Some(namespace), Some(name), Some(region), true) =
         (namespace, name, region, refusals.is_empty())
     else {
@@ -124,6 +130,7 @@ pub fn validate(
             siren: namespace.siren().clone(),
             namespace,
             source: spec.source.clone(),
+            source_ranges: ranges,
             root_pem: root_pem.into(),
             image: region.images.melouvert.clone(),
             storage_class: region.storage_class.clone(),
@@ -191,21 +198,6 @@ fn tenant(references: &References) -> Option<Refusal> {
         )),
         LifecycleSchema::Active => None,
     }
-}
-
-fn source(migration: &Migration) -> Option<Refusal> {
-    let host = &migration.spec.source.host;
-    let good = !host.starts_with('-')
-        && host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
-    (!good).then(|| {
-        refusal(
-            "spec.source.host",
-            Reason::InvalidSpec,
-            format!("{host:?} is no host name; e.g. imap.mairie.example"),
-        )
-    })
 }
 
 #[cfg(test)]

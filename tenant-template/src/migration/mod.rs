@@ -7,7 +7,7 @@ use melouvert_api::{
     labels::{self, MIGRATION, component},
     migration::Source,
 };
-use melouvert_domain::{NamespaceName, ResourceName, Siren};
+use melouvert_domain::{NamespaceName, ResourceName, Siren, source_range::Cidr};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -37,6 +37,15 @@ pub(crate) const DISK_LIMIT: u64 = 320 * MEBI;
 /// The key of a pass's Secret.
 const PASSWORD: &str = "password";
 
+/// Addresses that a migration's Jobs are let out to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRange {
+    /// The range.
+    pub range: Cidr,
+    /// What of it stays closed.
+    pub except: Vec<Cidr>,
+}
+
 /// A migration whose every field was checked.
 #[derive(Debug, Clone)]
 pub struct ValidatedMigration {
@@ -50,6 +59,8 @@ pub struct ValidatedMigration {
     pub namespace: NamespaceName,
     /// The legacy server.
     pub source: Source,
+    /// Where it answers, as far as migrations are let out.
+    pub source_ranges: Vec<SourceRange>,
     /// The region's root, PEM.
     pub root_pem: String,
     /// The image with `melouvert`.
@@ -171,12 +182,12 @@ fn policy(migration: &ValidatedMigration, place: &Place<'_>) -> Object {
     };
     let system = migration.system_namespace.as_str();
     let operator = network::pods_of(system, (labels::COMPONENT, component::OPERATOR));
-    let source = &migration.source;
-    let cidrs = source.cidrs.iter().map(|cidr| network::block(cidr));
+    let ranges = migration.source_ranges.iter();
+    let ranges = ranges.map(|one| network::block_without(&one.range, &one.except));
     let egress = vec![
         network::dns(&migration.dns_cidrs),
         network::to(vec![mail], &[network::migration_port(migration.door)]),
-        network::to(cidrs.collect(), &[source.port]),
+        network::to(ranges.collect(), &[migration.source.port]),
         network::to(vec![operator], &[PLATFORM_API_PORT]),
     ];
     let pods = matching([

@@ -2,7 +2,6 @@
 // Helpers of tests, not all used by each: what clippy.toml allows in tests it sees only in `#[test]`.
 #![allow(missing_docs, dead_code, clippy::unwrap_used)]
 
-use k8s_openapi::api::rbac::v1::Subject;
 use melouvert_api::{
     RegionSpec,
     migration::Source,
@@ -10,8 +9,8 @@ use melouvert_api::{
 };
 use melouvert_domain::{Lifecycle, MailDomain, NamespaceName, Siren};
 use melouvert_tenant_template::{
-    KeyPairPem, Material, Object, Pass, PlatformMaterial, PlatformSettings, TenantQuota,
-    TenantResources, TenantVolume, ValidatedMigration, ValidatedTenant,
+    KeyPairPem, Material, Object, Pass, PlatformMaterial, PlatformSettings, SourceRange,
+    TenantQuota, TenantResources, TenantVolume, ValidatedMigration, ValidatedTenant,
 };
 use secrecy::SecretString;
 use serde_json::Value;
@@ -55,15 +54,8 @@ pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
             memory: "768Mi".parse().unwrap(),
         },
         region: region(),
-        trusted_proxies: vec![],
         system_namespace: "melouvert-system".into(),
         last_known: "{}".into(),
-        migrators: vec![Subject {
-            api_group: Some("rbac.authorization.k8s.io".into()),
-            kind: "Group".into(),
-            name: "melouvert:hosters".into(),
-            namespace: None,
-        }],
     }
 }
 
@@ -91,7 +83,8 @@ pub fn region() -> RegionSpec {
             ca: None,
         },
         dns_cidrs: vec![],
-        trusted_proxies: vec![],
+        source_cidrs: vec![],
+        own_cidrs: vec![],
     }
 }
 
@@ -127,6 +120,10 @@ pub fn migration() -> ValidatedMigration {
             auth: melouvert_api::migration::AuthSchema::Auto,
             master: None,
         },
+        source_ranges: vec![SourceRange {
+            range: "203.0.113.7/32".parse().unwrap(),
+            except: vec![],
+        }],
         root_pem: "certificate of the region\n".into(),
         image: tenant.region.images.melouvert,
         storage_class: Some("lent".into()),
@@ -141,7 +138,7 @@ pub fn pass() -> Pass {
         account: "0123456789".into(),
         target_user: "jeanne.martin@caen.example".into(),
         wave: "mairie".into(),
-        accounts_secret: "vague-1-accounts".into(),
+        accounts_secret: "migration-vague-1-a-accounts".into(),
         number: 3,
         verify_all: false,
         connections: Some(2),
@@ -155,7 +152,6 @@ pub fn platform() -> (PlatformSettings, PlatformMaterial) {
         base_domain: "normandie.melouvert.example".into(),
         embedded_database: true,
         smarthost: None,
-        trusted_proxies: vec![],
     };
     let material = PlatformMaterial {
         root: pair("region"),
