@@ -34,8 +34,7 @@ pub struct User {
 #[derive(Debug, Clone)]
 pub struct PeerCertificate(pub Option<Arc<CertificateDer<'static>>>);
 
-/// A caller of the routes that a migration's Job uses: tokens for the platform's own audience pass
-/// as well.
+/// A caller of the routes that a migration's Job uses.
 #[derive(Debug, Clone)]
 pub struct Worker(pub User);
 
@@ -48,7 +47,7 @@ impl FromRequestParts<Arc<Platform>> for User {
         parts: &mut Parts,
         platform: &Arc<Platform>,
     ) -> Result<Self, ApiError> {
-        let user = authenticate(parts, &platform.kube, &[None]).await?;
+        let user = authenticate(parts, &platform.kube).await?;
         Ok(user.on(parts))
     }
 }
@@ -60,7 +59,7 @@ impl FromRequestParts<Arc<Platform>> for Worker {
         parts: &mut Parts,
         platform: &Arc<Platform>,
     ) -> Result<Self, ApiError> {
-        let user = authenticate(parts, &platform.kube, &[Some(AUDIENCE), None]).await?;
+        let user = authenticate(parts, &platform.kube).await?;
         Ok(Worker(user.on(parts)))
     }
 }
@@ -72,31 +71,43 @@ impl User {
     }
 }
 
-/// The certificate first, as the API server does, then the token under each audience in turn
-/// (`None`: the API server's own).
-async fn authenticate(
-    parts: &Parts,
-    kube: &Client,
-    audiences: &[Option<&str>],
-) -> Result<User, ApiError> {
+/// The certificate first, as the API server does, then the token: for the platform's own audience,
+/// else for the API server's (`None`), which is all that people's tokens can be for.
+async fn authenticate(parts: &Parts, kube: &Client) -> Result<User, ApiError> {
     if let Some(PeerCertificate(Some(certificate))) = parts.extensions.get() {
         return from_certificate(certificate);
     }
     let token = bearer(&parts.headers)?;
-    for audience in audiences {
-        let request = review_request(token, *audience);
+    for audience in [Some(AUDIENCE), None] {
+        let request = review_request(token, audience);
         let review = Api::<TokenReview>::all(kube.clone())
             .create(&PostParams::default(), &request)
             .await?;
-        let user = from_review(review.status.unwrap_or_default(), *audience);
-        if let Some(user) = user {
-            return Ok(user);
+        let Some(user) = from_review(review.status.unwrap_or_default(), audience) else {
+            continue;
+        };
+        if audience.is_none() && is_account(&user) {
+            return Err(for_another_audience());
         }
+        return Ok(user);
     }
     Err(ApiError::unauthenticated((
         "le cluster refuse ce jeton",
         "the cluster refuses this token",
     )))
+}
+
+/// Whether a user is a ServiceAccount: those alone can have tokens for the platform's audience, and
+/// every pod may hold one for the API server's.
+fn is_account(user: &User) -> bool {
+    user.name.starts_with("system:serviceaccount:")
+}
+
+fn for_another_audience() -> ApiError {
+    ApiError::unauthenticated((
+        "ce jeton de ServiceAccount n'est pas fait pour cette API : demandez-en un avec « kubectl create token NOM --audience melouvert »",
+        "this ServiceAccount's token is not for this API: ask for one with `kubectl create token NAME --audience melouvert`",
+    ))
 }
 
 /// CN is the user, each O a group (the rule of Kubernetes' x509 authenticator).
@@ -262,6 +273,26 @@ mod tests {
         assert!(from_review(review(true, &[]), Some("melouvert")).is_none());
         assert!(from_review(review(false, &["melouvert"]), Some("melouvert")).is_none());
         assert!(from_review(TokenReviewStatus::default(), None).is_none());
+    }
+
+    #[test]
+    fn only_accounts_must_name_the_audience() {
+        let user = |name: &str| User {
+            name: name.into(),
+            uid: None,
+            groups: Vec::new(),
+            extra: BTreeMap::new(),
+            caller: None,
+        };
+        assert!(is_account(&user(
+            "system:serviceaccount:col-211401187:mail"
+        )));
+        for person in ["jeanne", "oidc:system:serviceaccount:x:y", "system:admin"] {
+            assert!(!is_account(&user(person)), "{person}");
+        }
+        let refusal = for_another_audience();
+        assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
+        assert!(format!("{refusal:?}").contains("--audience melouvert"));
     }
 
     #[test]
