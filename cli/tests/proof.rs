@@ -218,6 +218,45 @@ fn an_authority_that_is_absent_or_another_is_told() {
 }
 
 #[test]
+fn a_proof_under_another_spaces_authority_is_refused() {
+    let handed = Handed::new();
+    let (now, mut rng) = (Timestamp::now(), StdRng::seed_from_u64(7));
+    // The same region's root, made again from the same seed, and a space of it that is not Caen's.
+    let root = Authority::root("Normandie", life::ROOT, now, &mut rng).expect("a root");
+    handed.put("racine.pem", root.certificate_pem());
+    let text = proof(&report(), now);
+    for (space, taken) in [
+        ("Melouvert col-211401187", true),
+        ("Melouvert col-217605401", false),
+        ("Melouvert col-211401187 (copie)", false),
+    ] {
+        let request = IntermediateRequest {
+            common_name: space,
+            permitted_dns: &["rouen.example".to_owned()],
+            life: life::INTERMEDIATE,
+        };
+        let authority = root.intermediate(&request, now, &mut rng).expect("one");
+        // The signer calls itself what it likes.
+        let signer = authority
+            .issue_signer("Melouvert col-211401187", now, &mut rng)
+            .expect("a signer");
+        let signature =
+            document::sign(text.as_bytes(), &signer.chain_pem, &signer.key).expect("signed");
+        handed.put("preuve.json", &text);
+        handed.put("preuve.json.p7s", &signature);
+        let (code, words) = handed.verify(&["--ca", "racine.pem"]);
+        assert_eq!(code == 0, taken, "{space}: {words}");
+        assert_eq!(
+            words.contains("c'est une autre autorité"),
+            !taken,
+            "{words}"
+        );
+        let (code, words) = handed.verify(&[]);
+        assert_eq!(code == 10, taken, "{space}, without --ca: {words}");
+    }
+}
+
+#[test]
 fn a_signed_proof_that_contradicts_itself_is_refused() {
     let handed = Handed::new();
     let mut embellished = report();

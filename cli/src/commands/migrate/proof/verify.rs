@@ -6,7 +6,7 @@ use melouvert_migration::{
     proof::{AccountStatus, Flaw, Inconsistency, inconsistencies},
     seal,
 };
-use melouvert_pki::{PkiError, document::Signed};
+use melouvert_pki::{CertInfo, PkiError, document::Signed};
 use serde::Serialize;
 
 use super::document::{self, Document};
@@ -101,8 +101,33 @@ pub fn check(
     let signed =
         melouvert_pki::document::verify(document.text.as_bytes(), signature, roots, issued)
             .map_err(|error| refused(&error))?;
+    bound(document, &signed.signer)?;
     content(document)?;
     Ok(signed)
+}
+
+/// A proof of a collectivity is signed under that collectivity's own authority: the region's root
+/// vouches for many, and one of them signs nothing in another's name. The signer's own name proves
+/// nothing, its authority gave it.
+fn bound(document: &Document, signer: &CertInfo) -> Result<(), CliError> {
+    let Some(collectivity) = &document.proof.collectivity else {
+        return Ok(());
+    };
+    let siren = &collectivity.siren;
+    let expected = format!("Melouvert col-{siren}");
+    let authority = signer.issuer.rsplit_once("CN=").map(|(_, name)| name);
+    if authority == Some(expected.as_str()) {
+        return Ok(());
+    }
+    let issuer = &signer.issuer;
+    Err(CliError::failure(text!(
+        "la preuve se dit de la collectivité {siren}, mais c'est une autre autorité qui l'a signée : {issuer}",
+        "the proof claims to be collectivity {siren}'s, but another authority signed it: {issuer}"
+    ))
+    .remedy(text!(
+        "ne vous fiez pas à cette preuve : attendu une signature sous « {expected} » ; signalez-le à l'hébergeur",
+        "do not rely on this proof: expected a signature under \"{expected}\"; report it to the hoster"
+    )))
 }
 
 /// Hash and consistency.
