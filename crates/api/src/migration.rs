@@ -54,6 +54,7 @@ pub struct MigrationSpec {
     /// A Secret of this namespace whose key `accounts.csv` lists the accounts:
     /// `source_user,source_password,target_user,target_password`. Without waves only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.matches('^migration-[a-z0-9][-a-z0-9]*-accounts$')").message("accountsSecret must be migration-<metadata.name>-…-accounts, as `melouvert migrate run` names it: no other Secret of the space lends itself"))]
     #[schemars(length(min = 1, max = 253))]
     pub accounts_secret: Option<String>,
     /// The accounts in waves, in order; each has its own Secret, deleted once the wave is cut over.
@@ -143,6 +144,7 @@ pub struct WaveSpec {
     #[schemars(length(min = 1, max = 40))]
     pub name: String,
     /// A Secret of this namespace whose key `accounts.csv` lists its accounts.
+    #[x_kube(validation = Rule::new("self.matches('^migration-[a-z0-9][-a-z0-9]*-accounts$')").message("waves[].accountsSecret must be migration-<metadata.name>-…-accounts, as `melouvert migrate run` names it: no other Secret of the space lends itself"))]
     #[schemars(length(min = 1, max = 253))]
     pub accounts_secret: String,
     /// The logins of the Secret that belong to this wave; all of them when empty.
@@ -209,6 +211,7 @@ pub struct Source {
     /// The administrator of the server who logs in for each agent (authorization identity of SASL
     /// PLAIN); `source_password` is then the administrator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new(r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Co}\\p{Zl}\\p{Zp}]')").message("source.master must hold no invisible character, such as those that turn a text around (U+202E)"))]
     #[schemars(length(min = 1, max = 255))]
     pub master: Option<String>,
 }

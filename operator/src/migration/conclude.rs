@@ -16,7 +16,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    MigrationError, kube_error,
+    MigrationError, accounts, kube_error,
     members::Member,
     prove, sign,
     validate::{Plan, PlannedWave},
@@ -262,15 +262,15 @@ async fn of_wave(
         .list(&params)
         .await
         .map_err(kube_error("list a wave's Secrets"))?;
-    let own = |secret: &Secret| {
-        let owners = secret.owner_references();
-        owners.is_empty() || owners.iter().any(|owner| owner.uid == case.plan.valid.uid)
-    };
-    let mut found: Vec<Secret> = labelled.items.into_iter().filter(own).collect();
+    let valid = &case.plan.valid;
+    let own = |secret: &Secret| accounts::proven(secret, valid.name.as_str(), &valid.uid).is_ok();
+    let mut found = labelled.items;
     if !found.iter().any(|secret| secret.name_any() == wave.secret) {
         let named = secrets.get_opt(&wave.secret).await;
         found.extend(named.map_err(kube_error("read a wave's Secret"))?);
     }
+    // Whatever a label or the spec names: only what is proven is deleted.
+    found.retain(own);
     Ok(found)
 }
 

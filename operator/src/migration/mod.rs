@@ -210,10 +210,16 @@ async fn dereference(migration: &Migration, ctx: &Context) -> Result<References,
             .get_opt(name)
             .await
             .map_err(kube_error("read the accounts' Secret"))?;
-        if let Some(secret) = secret {
-            adopt(migration, &secrets, &secret).await?; // client required
-            accounts.insert(name.clone(), accounts::read(&secret));
-        }
+        let Some(secret) = secret else { continue };
+        let uid = migration.uid().unwrap_or_default();
+        let listed = match accounts::proven(&secret, &migration.name_any(), &uid) {
+            Ok(()) => {
+                adopt(migration, &secrets, &secret).await?; // client required
+                accounts::read(&secret)
+            }
+            Err(foreign) => Err(foreign),
+        };
+        accounts.insert(name.clone(), listed);
     }
     Ok(References {
         tenant: Some(tenant),
@@ -222,7 +228,8 @@ async fn dereference(migration: &Migration, ctx: &Context) -> Result<References,
     })
 }
 
-/// A wave's Secret goes with its migration: whoever made it may have no right to say so.
+/// A wave's Secret, proven to be one, goes with its migration: whoever made it may have no right to
+/// say so.
 async fn adopt(
     migration: &Migration,
     secrets: &Api<Secret>,
@@ -235,7 +242,12 @@ async fn adopt(
         return Ok(());
     }
     let patch = serde_json::json!({
-        "metadata": { "uid": secret.uid(), "ownerReferences": [owner] },
+        // As it was proven: a change in between is refused.
+        "metadata": {
+            "uid": secret.uid(),
+            "resourceVersion": secret.resource_version(),
+            "ownerReferences": [owner],
+        },
     });
     let params = PatchParams {
         field_manager: Some(labels::MANAGER.into()),

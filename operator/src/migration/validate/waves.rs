@@ -10,7 +10,7 @@ use melouvert_api::{
 use melouvert_waves::{Stage, Want, Wave, Window};
 
 use super::{PlannedWave, References, Refusal, WHOLE, refusal};
-use crate::migration::accounts::Listed;
+use crate::migration::accounts::{ListError, Listed};
 
 /// The waves of the spec; one of all accounts when it states none.
 pub fn waves(
@@ -81,6 +81,11 @@ fn listed(
     let all = match references.accounts.get(secret) {
         None => return Ok(None),
         Some(Ok(all)) => all,
+        Some(Err(error @ ListError::Foreign { .. })) => {
+            let message = format!("Secret {secret:?}: {error}; name another");
+            let field = format!("{field}.accountsSecret");
+            return Err(refusal(field, Reason::InvalidSpec, message));
+        }
         Some(Err(error)) => {
             let field = format!("{field}.accountsSecret");
             let message = format!("Secret {secret:?}: {error}; correct it");

@@ -16,8 +16,8 @@ fn region() -> Value {
             "images": {"dovecot": "d:1", "exim": "e:1", "melouvert": "m:1"},
             "database": {"host": "pg.essai.example", "port": 5432, "cidr": "192.0.2.7/32",
                 "ca": "-----BEGIN CERTIFICATE-----\n"},
-            "dnsCidrs": ["192.0.2.53/32"], "migrationDoor": true,
-            "trustedProxies": ["192.0.2.0/28"]}})
+            "dnsCidrs": ["192.0.2.53/32"], "sourceCidrs": ["10.20.0.7/32"], "ownCidrs": ["192.0.2.0/24"],
+            "migrationDoor": true}})
 }
 
 fn plan() -> Value {
@@ -32,7 +32,7 @@ pub(super) fn collectivity(spec: &Value) -> Value {
         "domains": ["lisieux.example"],
         "overrides": {"agents": 5, "storage": "3Gi", "mailboxQuota": "1Gi"},
         "contacts": {"dsi": "dsi@lisieux.example", "dpo": "dpo@lisieux.example"},
-        "unalignedMail": "Junk", "lifecycle": "Active"});
+        "lifecycle": "Active"});
     merge(&mut all, spec);
     json!({"apiVersion": "melouvert.fr/v1alpha1", "kind": "Collectivity",
         "metadata": {"name": format!("col-{LISIEUX}")}, "spec": all})
@@ -42,7 +42,7 @@ pub(super) fn migration(spec: &Value) -> Value {
     let mut all = json!({"source": {"host": "imap.ancien.example", "port": 993,
             "cidrs": ["203.0.113.7/32"], "ca": "", "allowCleartext": false, "startTls": true,
             "auth": "Plain", "master": "admin"},
-        "waves": [{"name": "a", "accountsSecret": "comptes", "accounts": ["u"],
+        "waves": [{"name": "a", "accountsSecret": "migration-essai-1-accounts", "accounts": ["u"],
             "windows": ["Fri 20:00-Mon 06:00 Europe/Paris"],
             "notBefore": "2026-11-27T19:00:00Z", "stage": "Presync"}],
         "jobs": 2, "limits": {"connectionsPerHost": 4, "bytesPerSecond": 1_000_000},
@@ -134,12 +134,9 @@ fn each_broken_field_of_a_region_is_named() -> anyhow::Result<()> {
         ),
         ("/spec/database/ca", json!("MIIB"), "spec.database.ca"),
         ("/spec/dnsCidrs", json!(["résolveur"]), "spec.dnsCidrs"),
+        ("/spec/sourceCidrs", json!(["ancien"]), "spec.sourceCidrs"),
+        ("/spec/ownCidrs", json!(["nœuds"]), "spec.ownCidrs"),
         ("/spec/migrationDoor", json!("oui"), "spec.migrationDoor"),
-        (
-            "/spec/trustedProxies",
-            json!(["192.0.2.7/28"]),
-            "spec.trustedProxies",
-        ),
     ];
     every_field_is_broken(&region(), &cases)?;
     refused_one_by_one(&region(), &cases)
@@ -202,7 +199,6 @@ fn each_broken_field_of_a_collectivity_is_named() -> anyhow::Result<()> {
         ),
         ("/spec/contacts/dsi", json!("la DSI"), "spec.contacts.dsi"),
         ("/spec/contacts/dpo", json!("@"), "spec.contacts.dpo"),
-        ("/spec/unalignedMail", json!("Garder"), "spec.unalignedMail"),
         ("/spec/lifecycle", json!("Endormie"), "spec.lifecycle"),
     ];
     let good = collectivity(&json!({}));
@@ -236,6 +232,11 @@ fn each_broken_field_of_a_migration_is_named() -> anyhow::Result<()> {
         (
             "/spec/waves/0/accountsSecret",
             json!(""),
+            "spec.waves[0].accountsSecret",
+        ),
+        (
+            "/spec/waves/0/accountsSecret",
+            json!("tenant-ca"),
             "spec.waves[0].accountsSecret",
         ),
         (

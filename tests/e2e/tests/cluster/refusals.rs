@@ -95,7 +95,7 @@ fn a_migration_that_the_operator_refuses_says_why_in_french() -> anyhow::Result<
     let removed = Removed(&["migration/essai", "-n", "col-211401187"]);
     let wave = |windows: &str| {
         json!({"source": {"host": "-rf", "port": 993, "cidrs": ["203.0.113.7/32"]},
-            "waves": [{"name": "a", "accountsSecret": "absents", "windows": [windows]}]})
+            "waves": [{"name": "a", "accountsSecret": "migration-essai-absents-accounts", "windows": [windows]}]})
     };
     for (windows, reason, words) in [
         (
@@ -114,7 +114,8 @@ fn a_migration_that_the_operator_refuses_says_why_in_french() -> anyhow::Result<
     ] {
         refused_migration(&wave(windows), reason, words)?;
     }
-    let secret = json!({"waves": [{"name": "a", "accountsSecret": "absents"}]});
+    let secret =
+        json!({"waves": [{"name": "a", "accountsSecret": "migration-essai-absents-accounts"}]});
     let words = [
         "la liste des comptes manque",
         "spec.waves[a].accountsSecret",
