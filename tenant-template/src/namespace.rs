@@ -1,7 +1,6 @@
 //! The tenant's namespace, which is its border.
 
 use k8s_openapi::api::core::v1::Namespace;
-
 use melouvert_api::labels;
 
 use crate::{Object, ValidatedTenant, meta::Place};
@@ -20,6 +19,7 @@ pub(crate) fn render(tenant: &ValidatedTenant) -> Object {
     };
     let mut metadata = place.meta(tenant.namespace.as_str());
     let marks = metadata.labels.get_or_insert_default();
+    marks.insert(labels::INSTALLATION.into(), tenant.system_namespace.clone());
     for mode in ["enforce", "audit", "warn"] {
         let key = format!("pod-security.kubernetes.io/{mode}");
         marks.insert(key, "restricted".into());

@@ -32,7 +32,8 @@ pub const MAKE_ANEW_BY: &str = "melouvert.fr/make-anew-by";
 /// On a tenant's namespace: the UID of the Collectivity that it was opened for.
 pub const COLLECTIVITY_UID: &str = "melouvert.fr/collectivity-uid";
 /// On a tenant's namespace: the namespace of the operator that opened it. Another installation's
-/// operator leaves it alone.
+/// operator leaves it alone. As a label too: with [`SIREN`] and [`MANAGED_BY`] it is the mark that
+/// admission policies hold the operator to.
 pub const INSTALLATION: &str = "melouvert.fr/installation";
 /// On a tenant's namespace: the region and the plan that it was last rendered with, JSON. They stand
 /// in when the objects are gone, or while a change of them is tried on another space.
@@ -44,16 +45,12 @@ pub const FINALIZER: &str = "melouvert.fr/tenant";
 pub const TENANT_MANAGER_ROLE: &str = "melouvert-tenant-manager";
 /// ClusterRole that the operator binds to a tenant's `migration` ServiceAccount.
 pub const MIGRATION_WORKER_ROLE: &str = "melouvert-migration-worker";
-/// ClusterRole to create the Secrets of migrations' accounts, bound in spaces alone.
-pub const MIGRATION_ACCOUNTS_ROLE: &str = "melouvert-migration-accounts";
 /// Component label values.
 pub mod component {
     /// The mail pod.
     pub const MAIL: &str = "mail";
     /// A migration's Job.
     pub const MIGRATION: &str = "migration";
-    /// Who has which role in the space.
-    pub const ACCESS: &str = "access";
     /// The operator and platform API.
     pub const OPERATOR: &str = "operator";
     /// The region's inbound relay.

@@ -3,8 +3,6 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::SpecStatus;
-
 /// An offer: what a tenant of this size gets.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[kube(
@@ -13,7 +11,6 @@ use crate::SpecStatus;
     kind = "Plan",
     plural = "plans",
     category = "melouvert",
-    status = "SpecStatus",
     derive = "PartialEq",
     printcolumn(
         json_path = ".spec.populationFrom",

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc};
+use futures::{Stream, StreamExt, TryStreamExt, channel::mpsc, stream};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{
@@ -24,10 +24,11 @@ use kube::{
     },
 };
 use melouvert_api::{Collectivity, Plan, Region, labels};
+use melouvert_tenant_template::mail;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, ReconcileError, reconcile};
+use super::{Context, ReconcileError, material, reconcile};
 use crate::{
     backoff,
     tolerant::{self, Listed, Unreadable},
@@ -158,8 +159,8 @@ fn owned(controller: Controller<Collectivity>, client: &Client) -> Controller<Co
         .watches_stream(metadata::<Namespace>(client), owner)
         .watches_stream(metadata::<StatefulSet>(client), owner)
         .watches_stream(metadata::<Service>(client), owner)
-        .watches_stream(metadata::<Secret>(client), owner)
-        .watches_stream(metadata::<ConfigMap>(client), owner)
+        .watches_stream(named::<Secret>(client, &material::SECRETS), owner)
+        .watches_stream(named::<ConfigMap>(client, &[mail::CONFIG_MAP]), owner)
         .watches_stream(metadata::<NetworkPolicy>(client), owner)
         .watches_stream(metadata::<ResourceQuota>(client), owner)
         .watches_stream(metadata::<LimitRange>(client), owner)
@@ -175,6 +176,32 @@ fn metadata<K>(
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
+    selected(client, config())
+}
+
+/// The same for objects of these names alone, each by a watch of its own. The right to list a kind is
+/// the right to read it, and here it covers these names: one watch a name, however many tenants.
+fn named<K>(
+    client: &Client,
+    names: &[&str],
+) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let one = |name: &&str| {
+        let only = config().fields(&format!("metadata.name={name}"));
+        selected(client, only).boxed()
+    };
+    stream::select_all(names.iter().map(one))
+}
+
+fn selected<K>(
+    client: &Client,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
     let selector = format!(
         "{}={},{}",
         labels::MANAGED_BY,
@@ -182,7 +209,7 @@ where
         labels::SIREN
     );
     let api: Api<PartialObjectMeta<K>> = Api::all(client.clone());
-    watcher(api, config().labels(&selector))
+    watcher(api, config.labels(&selector))
         .default_backoff()
         .touched_objects()
 }

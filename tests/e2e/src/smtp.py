@@ -42,7 +42,8 @@ def session():
     return client
 
 
-def sent(message, client):
+def sent(message):
+    client = session()
     try:
         code, said = client.docmd(f"MAIL FROM:<{message['from']}>")
         if code >= 300:
@@ -60,18 +61,15 @@ def sent(message, client):
         code, said = client.getreply()
         return "MESSAGE", code, said
     finally:
-        # A message that was refused before its end is forgotten.
-        client.docmd("RSET")
+        client.close()
 
 
 # Sessions that stop short of a message, and stay.
-held = []  # closed by the end of this program
+held = []
 for _ in range(asked.get("held", 0)):
     idle = session()
     idle.docmd(f"MAIL FROM:<{asked['messages'][0]['from']}>")
     idle.docmd(f"RCPT TO:<{asked['messages'][0]['to'][0]}>")
     held.append(idle)
 
-client = session()
-told = [sent(message, client) for message in asked["messages"]]
-print(json.dumps([{"at": at, "code": code, "said": said.decode("utf-8", "replace")} for at, code, said in told]))
+print(json.dumps([{"at": at, "code": code, "said": said.decode("utf-8", "replace")} for at, code, said in map(sent, asked["messages"])]))

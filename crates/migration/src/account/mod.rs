@@ -3,7 +3,6 @@
 mod files;
 mod list;
 mod place;
-pub mod sheet;
 
 use secrecy::{ExposeSecret, SecretString};
 

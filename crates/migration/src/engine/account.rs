@@ -1,7 +1,6 @@
 //! One account from survey to proof.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::Ordering;
 
 use super::Job;
 use super::batch::Caution;
@@ -11,7 +10,6 @@ use super::options::Verification;
 use super::plan::{FolderPlan, afresh, plan};
 use super::prove;
 use super::renamed;
-use super::views::Views;
 use crate::account::Account;
 use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
@@ -164,11 +162,9 @@ async fn copy_inner(
         }
     };
     note_left_alone(&*source, report);
-    let unread = source.unread_lines();
     let (surveyed, replaced) = follow(job, &mut journal, &mut *source, surveyed, report).await?;
     let folders = surveyed.len();
-    let views = Views::of(journal.state(), &surveyed);
-    let (work, skipped) = sort_out(job, &journal, surveyed, (&replaced, views.as_ref()), report);
+    let (work, skipped) = sort_out(job, &journal, surveyed, &replaced, report);
     if attempt == 0 {
         let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
         job.progress.event(Event::Surveyed {
@@ -184,9 +180,8 @@ async fn copy_inner(
             mend_flags: attempt > 0 || journal.state().interrupted,
         };
         let ends = (source, target, caution);
-        done = carry(job, &context, &mut journal, ends, (work, views), report).await?;
+        done = carry(job, &context, &mut journal, ends, work, report).await?;
     }
-    note_unread(unread.load(Ordering::Relaxed), report);
     prove::folders(&journal, &done, &skipped, report);
     collections::keep(job, report).await?;
     // The target that copied may be gone by now; what it summarises is on its disk.
@@ -230,21 +225,14 @@ fn sort_out(
     job: &Job,
     journal: &Journal,
     surveyed: Vec<SourceFolder>,
-    (replaced, views): (&HashSet<FolderPath>, Option<&Views>),
+    replaced: &HashSet<FolderPath>,
     report: &mut AccountReport,
 ) -> (Vec<(SourceFolder, FolderPlan)>, Vec<SourceFolder>) {
     let mut skipped = Vec::new();
     let mut work = Vec::new();
     for folder in surveyed {
-        let told = folder
-            .unreadable
-            .as_ref()
-            .map(|why| (Reason::SourceFolderUnavailable, why));
-        let told = told.or(folder
-            .partly
-            .as_ref()
-            .map(|why| (Reason::SourceUndeliverable, why)));
-        if let Some((reason, why)) = told {
+        if let Some(why) = &folder.unreadable {
+            let reason = Reason::SourceFolderUnavailable;
             let user = job.account.source.user();
             let exception = Exception::new(user, &folder.path, None, reason).saying(why);
             job.progress.event(Event::Exception {
@@ -252,14 +240,12 @@ fn sort_out(
                 exception: exception.clone(),
             });
             report.exceptions.push(exception);
-        }
-        if folder.unreadable.is_some() {
             continue;
         }
         let plan = if replaced.contains(&folder.path) {
             afresh(&folder)
         } else {
-            plan(&folder, journal.state(), views)
+            plan(&folder, journal.state())
         };
         let subscribe = folder.subscribed && !journal.state().subscribed.contains(&folder.path);
         let unverified = plan.unverified && job.options.verification == Verification::New
@@ -270,7 +256,6 @@ fn sort_out(
             work.push((folder, plan));
         }
     }
-    work.sort_by_key(|(folder, _)| folder.view);
     (work, skipped)
 }
 
@@ -283,21 +268,4 @@ fn note_left_alone(source: &dyn Source, report: &mut AccountReport) {
     report
         .notes
         .extend(source.left_alone().into_iter().map(note));
-    report
-        .notes
-        .extend(source.subscriptions_unknown().map(|detail| Note {
-            kind: NoteKind::SubscriptionsUnknown,
-            folder: String::new(),
-            detail,
-        }));
-}
-
-fn note_unread(lines: u64, report: &mut AccountReport) {
-    if lines > 0 {
-        report.notes.push(Note {
-            kind: NoteKind::LinesPassedOver,
-            folder: String::new(),
-            detail: format!("{lines} lines"),
-        });
-    }
 }

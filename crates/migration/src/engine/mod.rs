@@ -15,11 +15,9 @@ mod plan;
 mod prove;
 mod recover;
 mod refused;
-mod remarks;
 mod renamed;
 mod unsynced;
 mod verifier;
-mod views;
 mod waiting;
 mod writer;
 

@@ -288,3 +288,15 @@ fn without_the_roots_key_an_authority_serves_until_its_end() {
     world.now = first.ca.info().not_after;
     needed(world.prepare_if(&existing, none));
 }
+
+#[test]
+fn the_operator_may_list_a_spaces_secrets_by_these_names_alone() {
+    let rights = include_str!("../../../../charts/melouvert/templates/rbac-operator.yaml");
+    let names = format!("resourceNames: [{}]", SECRETS.join(", "));
+    assert!(rights.contains(&names), "expected {names}");
+    let config = format!(
+        "resourceNames: [{}]",
+        melouvert_tenant_template::mail::CONFIG_MAP
+    );
+    assert!(rights.contains(&config), "expected {config}");
+}

@@ -18,6 +18,5 @@ mod migration;
 mod on_call;
 mod refusals;
 mod repair;
-mod rights;
 mod uninstall;
 mod waves;

@@ -23,5 +23,4 @@ mod helpdesk;
 mod hoster;
 mod mail_pod;
 mod operator_token;
-mod platform;
 mod stranger;
