@@ -8,7 +8,6 @@ use crate::{
     commands::Command,
     errors::{CliError, Kind},
     globals::{Context, Globals},
-    harmless::Harmless,
     language, printer,
     text::{Lang, text},
     usage,
@@ -106,8 +105,6 @@ fn log(verbose: u8) {
     // A second call (tests in one process) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        // Colours apart: whatever moves the terminal comes from somebody else.
-        .with_ansi(false)
-        .with_writer(|| Harmless(std::io::stderr()))
+        .with_writer(std::io::stderr)
         .try_init();
 }
