@@ -1,9 +1,11 @@
 //! What an agent's password must be, and how it is stored.
 //!
 //! Source of the rule: CNIL, délibération 2022-100 du 21 juillet 2022: an entropy of 80 bits for a
-//! password alone, 50 bits when attempts are throttled (as the mail servers do). Generated passwords
-//! reach 80 bits; chosen ones must have 12 characters, 50 bits, and not be guessable from a short
-//! list or from the login.
+//! password alone, 50 bits when attempts are throttled, and no password of a list of common ones.
+//! Generated passwords reach 80 bits. Chosen ones must have 12 characters, 50 bits by their length and
+//! alphabet, and resist guessing by zxcvbn, which knows common passwords, names, dates and keyboards,
+//! and how they are disguised (`P@ssw0rd2026`). It is told what people in French administrations
+//! choose, and what belongs to this agent: address, name, collectivity.
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc,
@@ -25,25 +27,13 @@ const READABLE: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
 const GROUPS: usize = 3;
 const GROUP_LENGTH: usize = 6;
 
-/// What many people choose, letters only and lower-cased.
-const COMMON: [&str; 16] = [
-    "motdepasse",
-    "password",
-    "azerty",
-    "azertyuiop",
-    "qwerty",
-    "qwertyuiop",
-    "bonjour",
-    "soleil",
-    "changezmoi",
-    "changeme",
-    "bienvenue",
-    "welcome",
-    "mairie",
-    "administrateur",
-    "administrator",
-    "jetaime",
-];
+/// The fewest guesses, as a power of ten: zxcvbn's highest grade, out of reach of throttled attempts.
+const MIN_GUESSES_LOG10: f64 = 10.0;
+/// zxcvbn takes the square of the length, and counts no more than this.
+const GUESSED_CHARACTERS: usize = 100;
+
+/// What many people choose in France, one a line, beside what zxcvbn knows of English.
+const COMMON: &str = include_str!("password/common-fr.txt");
 
 /// Why a password was refused or could not be hashed. Never holds the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +58,14 @@ pub enum PasswordError {
         "the password is too simple: expected more characters, or letters, digits and signs together"
     )]
     TooSimple,
+    /// Guessed soon: made of common words, names, dates or keys, or of what belongs to the agent.
+    #[error(
+        "the password is easy to guess: expected no common word, name or date, nor the collectivity's or the agent's name, even disguised"
+    )]
+    Guessable,
     /// Contains the login.
     #[error("the password contains the mailbox's name: expected something unrelated")]
     ContainsLogin,
-    /// Made from one of the most common passwords.
-    #[error("the password is built on a very common one: expected something unusual")]
-    Common,
     /// The hash function failed.
     #[error("failed to hash the password: {0}")]
     Hash(String),
@@ -96,8 +88,13 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Checks a chosen password of the agent whose login is `login`.
-pub fn check(password: &SecretString, login: &EmailAddress) -> Result<(), PasswordError> {
+/// Checks a chosen password of the agent whose login is `login`; `about` is what else an attacker
+/// knows: names of the agent and of the collectivity.
+pub fn check(
+    password: &SecretString,
+    login: &EmailAddress,
+    about: &[&str],
+) -> Result<(), PasswordError> {
     let text = password.expose_secret();
     let characters = text.chars().count();
     if characters < MIN_CHARACTERS {
@@ -114,14 +111,47 @@ pub fn check(password: &SecretString, login: &EmailAddress) -> Result<(), Passwo
     if lower.contains(&login.to_string()) || (local.len() >= 4 && lower.contains(local)) {
         return Err(PasswordError::ContainsLogin);
     }
-    let letters: String = lower.chars().filter(|c| c.is_alphabetic()).collect();
-    if COMMON.contains(&letters.as_str()) {
-        return Err(PasswordError::Common);
-    }
     if entropy_bits(text) < MIN_BITS {
         return Err(PasswordError::TooSimple);
     }
+    if guesses_log10(text, login, about) < MIN_GUESSES_LOG10 {
+        return Err(PasswordError::Guessable);
+    }
     Ok(())
+}
+
+/// How many guesses it takes, as a power of ten. Blanks and accents disguise nothing.
+fn guesses_log10(text: &str, login: &EmailAddress, about: &[&str]) -> f64 {
+    let known = format!("{login} {}", about.join(" ")).to_lowercase();
+    let mut words: Vec<String> = COMMON.lines().map(str::to_owned).collect();
+    words.extend(
+        known
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.chars().count() >= 3)
+            .map(plain),
+    );
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let cut: String = text.chars().take(GUESSED_CHARACTERS).collect();
+    let joined: String = plain(&cut).chars().filter(|c| !c.is_whitespace()).collect();
+    [cut, joined]
+        .iter()
+        .map(|text| zxcvbn::zxcvbn(text, &words).guesses_log10())
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// The text without the accents of French.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            'à' | 'â' | 'ä' => 'a',
+            'ç' => 'c',
+            'é' | 'è' | 'ê' | 'ë' => 'e',
+            'î' | 'ï' => 'i',
+            'ô' | 'ö' => 'o',
+            'ù' | 'û' | 'ü' => 'u',
+            other => other,
+        })
+        .collect()
 }
 
 /// Length times the logarithm of the alphabet (the CNIL's measure), counting at most two of each
@@ -194,6 +224,8 @@ mod tests {
         "jeanne.martin@caen.example".parse().unwrap()
     }
 
+    const ABOUT: [&str; 2] = ["Jeanne Lefèvre", "Commune d'Arromanches-les-Bains"];
+
     #[test]
     fn each_rule_refuses_by_its_name() {
         use PasswordError as E;
@@ -204,25 +236,66 @@ mod tests {
             ("aaaaaaaaaaaaaaaaaaaaaaaa", E::TooSimple),
             ("Jeanne.Martin-2026!", E::ContainsLogin),
             ("xx-jeanne.martin@caen.example", E::ContainsLogin),
-            ("MotDePasse2026!", E::Common),
-            ("mairie123456789", E::Common),
             ("tabulation\tici-2026", E::Control),
         ] {
-            assert_eq!(
-                check(&password.into(), &login()),
-                Err(expected),
-                "{password}"
-            );
+            let found = check(&password.into(), &login(), &ABOUT);
+            assert_eq!(found, Err(expected), "{password}");
         }
         let long: SecretString = "aB3-".repeat(65).into();
-        assert_eq!(check(&long, &login()), Err(E::TooLong { found: 260 }));
+        let found = check(&long, &login(), &ABOUT);
+        assert_eq!(found, Err(E::TooLong { found: 260 }));
+    }
+
+    #[test]
+    fn what_is_guessed_soon_is_refused_however_disguised() {
+        for password in [
+            "P@ssw0rd2026",
+            "P@ssw0rd2026!",
+            "Passw0rd-2026",
+            "MotDePasse2026!",
+            "M0tdep@sse2026",
+            "mairie123456789",
+            "M@irie14000!",
+            "Azertyuiop123!",
+            "AZERTYuiop2026",
+            "Qwertyuiop123!",
+            "1q2w3e4r5t6Y!",
+            "Bonjour-2026!",
+            "Bienvenue2026!",
+            "Soleil14000!!",
+            "Janvier-2026!",
+            "Décembre2026!",
+            "Arromanches2026!",
+            "Arr0manches-14",
+            "Caen-14000-2026",
+            "Lefèvre2026!!",
+            "lefevre-1985!",
+            "Melouvert2026!",
+            "Administrateur1!",
+            "abcdefghijkL1!",
+            "Abcd1234Abcd1234",
+            "01/01/2026-Aa1",
+        ] {
+            let found = check(&password.into(), &login(), &ABOUT);
+            assert_eq!(found, Err(PasswordError::Guessable), "{password}");
+        }
     }
 
     #[test]
     fn good_passwords_pass() {
-        for password in ["Vache-9-bleue!", "quatre chevaux verts", "k7mq2xpz4hrt"] {
-            assert_eq!(check(&password.into(), &login()), Ok(()), "{password}");
+        for password in [
+            "Vache-9-bleue!",
+            "quatre chevaux verts",
+            "k7mq2xpz4hrt",
+            "essai-de-Melouvert-2026",
+            "tracteur lune parapluie",
+        ] {
+            let found = check(&password.into(), &login(), &ABOUT);
+            assert_eq!(found, Ok(()), "{password}");
         }
+        let longest: SecretString = "Vache-9 ".repeat(32).into();
+        assert_eq!(longest.expose_secret().len(), MAX_BYTES);
+        assert!(check(&longest, &login(), &ABOUT).is_ok());
     }
 
     #[test]
@@ -233,7 +306,7 @@ mod tests {
         let passwords: Vec<SecretString> = (0..100).map(|_| generate(&mut rng)).collect();
         let mut texts: Vec<&str> = passwords.iter().map(ExposeSecret::expose_secret).collect();
         for password in &passwords {
-            assert_eq!(check(password, &login()), Ok(()));
+            assert_eq!(check(password, &login(), &ABOUT), Ok(()));
             assert_eq!(password.expose_secret().len(), 20);
         }
         texts.sort_unstable();

@@ -19,10 +19,10 @@ use super::{
     authorize::Resource,
     error::ApiError,
     mailstore::{MailStore, REMEMBERED},
-    new_agent::{self, Candidate, Flaw},
+    new_agent::{self, Candidate, Flaw, Space},
     passwords::{self, Chosen},
     state::Platform,
-    tenant::Tenant,
+    tenant::{Limits, Tenant},
     unread::{self, Unread},
 };
 
@@ -56,7 +56,7 @@ pub async fn add(
     let limits = open(&tenant)?.limits()?;
     let new: NewAgent = platform.read(body, &tenant, unread::ORDINARY).await?;
     let candidate =
-        new_agent::check(&new, &tenant.object.spec.domains, limits).map_err(|flaws| {
+        new_agent::check(&new, space(&tenant, limits)).map_err(|flaws| {
             flaws
                 .into_iter()
                 .next()
@@ -95,7 +95,15 @@ pub async fn import(
     }
     let present = tenant.store.agents().await?;
     let taken: Vec<EmailAddress> = present.iter().map(|a| a.address.clone()).collect();
-    let candidates = new_agent::check_all(&new, &tenant.object.spec.domains, limits, &taken)
+    // A millisecond for each given password: in its turn, as the hashes.
+    let checked = async {
+        tokio::task::block_in_place(|| new_agent::check_all(&new, space(&tenant, limits), &taken))
+    };
+    let candidates = platform
+        .hashing
+        .turn(tenant.store.siren(), checked)
+        .await
+        .map_err(|error| ApiError::internal(&error))?
         .map_err(ApiError::bad_lines)?;
     // Asked before the hashes, which take time; the transaction asks again.
     let present_agents = present
@@ -152,7 +160,10 @@ pub async fn set_password(
         .await?;
     let address = parse(&address)?;
     let SetPassword { password } = platform.read(body, &tenant, unread::ORDINARY).await?;
-    let chosen = Chosen::of(password.as_ref(), &address).map_err(|error| {
+    // Known before anything is computed: nobody makes the platform work for a mailbox of no one.
+    let agent = tenant.store.agent(&address).await?;
+    let about = [&*agent.display_name, &*tenant.object.spec.legal_name];
+    let chosen = Chosen::of(password.as_ref(), &address, &about).map_err(|error| {
         let (fr, en) = passwords::flaw(&error);
         ApiError::from(Flaw {
             column: "password",
@@ -160,8 +171,6 @@ pub async fn set_password(
             en,
         })
     })?;
-    // Known before the hash is computed: nobody makes the platform work for a mailbox of no one.
-    tenant.store.agent(&address).await?;
     for hash in platform.hash(tenant.store.siren(), &[&chosen]).await? {
         tenant
             .store
@@ -227,6 +236,14 @@ async fn kick(platform: &Platform, namespace: &NamespaceName, address: &EmailAdd
             );
             false
         }
+    }
+}
+
+fn space(tenant: &Tenant, limits: Limits) -> Space<'_> {
+    Space {
+        name: &tenant.object.spec.legal_name,
+        domains: &tenant.object.spec.domains,
+        limits,
     }
 }
 

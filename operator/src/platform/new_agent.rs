@@ -30,6 +30,17 @@ pub struct Candidate {
     pub password: Chosen,
 }
 
+/// Where agents are added.
+#[derive(Debug, Clone, Copy)]
+pub struct Space<'a> {
+    /// The collectivity's name, which no password may be made of.
+    pub name: &'a str,
+    /// Its domains.
+    pub domains: &'a [String],
+    /// What it may take.
+    pub limits: Limits,
+}
+
 /// A column that does not hold what is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
@@ -52,12 +63,17 @@ impl From<Flaw> for ApiError {
 }
 
 /// Checks one agent; every flaw is returned, one per column.
-pub fn check(new: &NewAgent, domains: &[String], limits: Limits) -> Result<Candidate, Vec<Flaw>> {
+pub fn check(new: &NewAgent, space: Space<'_>) -> Result<Candidate, Vec<Flaw>> {
+    let Space {
+        name: collectivity,
+        domains,
+        limits,
+    } = space;
     let address = address(&new.address, domains);
     let name = name(&new.name);
     let quota = quota(new.quota.as_deref(), limits);
     let password = match &address {
-        Ok(login) => Chosen::of(new.password.as_ref(), login).map_err(|error| {
+        Ok(login) => Chosen::of(new.password.as_ref(), login, &[&new.name, collectivity]).map_err(|error| {
             let (fr, en) = passwords::flaw(&error);
             Flaw {
                 column: "password",
@@ -95,8 +111,7 @@ pub fn check(new: &NewAgent, domains: &[String], limits: Limits) -> Result<Candi
 /// Checks all; the flaws of every line when there is any. `taken` are the addresses in use.
 pub fn check_all(
     new: &[NewAgent],
-    domains: &[String],
-    limits: Limits,
+    space: Space<'_>,
     taken: &[EmailAddress],
 ) -> Result<Vec<Candidate>, Vec<BadLine>> {
     let mut first_line: BTreeMap<EmailAddress, u64> = BTreeMap::new();
@@ -104,7 +119,7 @@ pub fn check_all(
     let mut bad = Vec::new();
     for (place, agent) in new.iter().enumerate() {
         let line = agent.line.unwrap_or(place as u64 + 1);
-        match check(agent, domains, limits) {
+        match check(agent, space) {
             Err(flaws) => bad.extend(flaws.into_iter().map(|flaw| bad_line(line, flaw))),
             Ok(candidate) => {
                 let address = &candidate.address;
@@ -231,11 +246,15 @@ mod tests {
 
     use super::*;
 
-    fn limits() -> Limits {
-        Limits {
-            agents: 10,
-            storage: "20Gi".parse().unwrap(),
-            mailbox: "2Gi".parse().unwrap(),
+    fn space(domains: &[String]) -> Space<'_> {
+        Space {
+            name: "Commune de Caen",
+            domains,
+            limits: Limits {
+                agents: 10,
+                storage: "20Gi".parse().unwrap(),
+                mailbox: "2Gi".parse().unwrap(),
+            },
         }
     }
 
@@ -250,7 +269,7 @@ mod tests {
     }
 
     fn columns(agent: &NewAgent) -> Vec<&'static str> {
-        match check(agent, &["caen.example".into()], limits()) {
+        match check(agent, space(&["caen.example".into()])) {
             Ok(_) => Vec::new(),
             Err(flaws) => flaws.into_iter().map(|flaw| flaw.column).collect(),
         }
@@ -283,13 +302,20 @@ mod tests {
         let mut weak = new("jeanne@caen.example", "Jeanne", None);
         weak.password = Some(Password::new("court"));
         assert_eq!(columns(&weak), ["password"]);
+        weak.password = Some(Password::new("P@ssw0rd2026"));
+        assert_eq!(columns(&weak), ["password"]);
+        // Its own name.
+        weak.name = "Zébulon Quatremain".into();
+        weak.password = Some(Password::new("Quatremain-2026"));
+        assert_eq!(columns(&weak), ["password"]);
     }
 
     #[test]
     fn the_default_quota_is_the_tenants() {
         let agent = new("jeanne@caen.example", "Jeanne", Some(""));
-        let candidate = check(&agent, &["caen.example".into()], limits()).unwrap();
-        assert_eq!(candidate.quota, limits().mailbox);
+        let domains = ["caen.example".into()];
+        let candidate = check(&agent, space(&domains)).unwrap();
+        assert_eq!(candidate.quota, space(&domains).limits.mailbox);
     }
 
     #[test]
@@ -302,7 +328,7 @@ mod tests {
         ];
         agents[1].line = Some(7);
         let taken = ["c@caen.example".parse().unwrap()];
-        let bad = check_all(&agents, &["caen.example".into()], limits(), &taken).unwrap_err();
+        let bad = check_all(&agents, space(&["caen.example".into()]), &taken).unwrap_err();
         let found: Vec<(u64, &str)> = bad.iter().map(|b| (b.line, b.column.as_str())).collect();
         assert_eq!(found, [(7, "address"), (3, "address"), (4, "address")]);
     }

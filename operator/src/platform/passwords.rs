@@ -21,11 +21,16 @@ pub enum Chosen {
 
 impl Chosen {
     /// Takes what the caller gave, or makes one.
-    pub fn of(given: Option<&Password>, login: &EmailAddress) -> Result<Self, PasswordError> {
+    /// `about` is what else an attacker knows of the agent: names.
+    pub fn of(
+        given: Option<&Password>,
+        login: &EmailAddress,
+        about: &[&str],
+    ) -> Result<Self, PasswordError> {
         match given {
             Some(text) => {
                 let text = SecretString::from(text.expose());
-                password::check(&text, login)?;
+                password::check(&text, login, about)?;
                 Ok(Self::Given(text))
             }
             None => Ok(Self::Made(password::generate(&mut rand::rng()))),
@@ -100,8 +105,8 @@ pub fn flaw(error: &PasswordError) -> (String, String) {
         PasswordError::ContainsLogin => {
             "le mot de passe contient le nom de la boîte : choisissez autre chose".to_owned()
         }
-        PasswordError::Common => {
-            "le mot de passe part d'un mot de passe très courant : choisissez autre chose"
+        PasswordError::Guessable => {
+            "le mot de passe se devine : ni mot courant, ni nom, ni date, ni nom de la collectivité ou de l'agent, même déguisés ; quatre mots sans lien conviennent"
                 .to_owned()
         }
         PasswordError::Hash(_) => "le mot de passe n'a pas pu être protégé".to_owned(),
@@ -117,8 +122,8 @@ mod tests {
     fn only_a_password_that_we_made_is_shown() {
         let login = "jeanne@caen.example".parse().unwrap();
         let given = Password::new("Vache-9-bleue!");
-        assert!(Chosen::of(Some(&given), &login).unwrap().shown().is_none());
-        assert!(Chosen::of(None, &login).unwrap().shown().is_some());
-        assert!(Chosen::of(Some(&Password::new("court")), &login).is_err());
+        assert!(Chosen::of(Some(&given), &login, &[]).unwrap().shown().is_none());
+        assert!(Chosen::of(None, &login, &[]).unwrap().shown().is_some());
+        assert!(Chosen::of(Some(&Password::new("court")), &login, &[]).is_err());
     }
 }

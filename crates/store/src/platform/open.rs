@@ -240,6 +240,8 @@ async fn repair(
     }
     create(platform, names, &state, &verifier).await?;
     if made && !has_schema(platform, names).await? {
+        // Whoever restores it may want to drop it first.
+        platform.pools.close(tenant.siren).await;
         return Err(lost(&names.database));
     }
     if missing.contains(&"public") {
