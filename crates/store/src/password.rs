@@ -120,7 +120,8 @@ pub fn check(
     Ok(())
 }
 
-/// How many guesses it takes, as a power of ten. Blanks and accents disguise nothing.
+/// How many guesses it takes, as a power of ten. Accents, blanks and signs in between disguise
+/// nothing.
 fn guesses_log10(text: &str, login: &EmailAddress, about: &[&str]) -> f64 {
     let known = format!("{login} {}", about.join(" ")).to_lowercase();
     let mut words: Vec<String> = COMMON.lines().map(str::to_owned).collect();
@@ -132,8 +133,11 @@ fn guesses_log10(text: &str, login: &EmailAddress, about: &[&str]) -> f64 {
     );
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let cut: String = text.chars().take(GUESSED_CHARACTERS).collect();
-    let joined: String = plain(&cut).chars().filter(|c| !c.is_whitespace()).collect();
-    [cut, joined]
+    let bare = plain(&cut);
+    let without = |unwanted: fn(char) -> bool| bare.chars().filter(|c| !unwanted(*c)).collect();
+    let joined: String = without(char::is_whitespace);
+    let letters: String = without(|c| !c.is_alphanumeric());
+    [cut, joined, letters]
         .iter()
         .map(|text| zxcvbn::zxcvbn(text, &words).guesses_log10())
         .fold(f64::INFINITY, f64::min)
@@ -275,6 +279,10 @@ mod tests {
             "abcdefghijkL1!",
             "Abcd1234Abcd1234",
             "01/01/2026-Aa1",
+            "Mot-de-passe-2026",
+            "mot de passe 2026",
+            "2026!Caen!2026",
+            "Secretariat-Mairie1",
         ] {
             let found = check(&password.into(), &login(), &ABOUT);
             assert_eq!(found, Err(PasswordError::Guessable), "{password}");

@@ -55,13 +55,12 @@ pub async fn add(
         .await?;
     let limits = open(&tenant)?.limits()?;
     let new: NewAgent = platform.read(body, &tenant, unread::ORDINARY).await?;
-    let candidate =
-        new_agent::check(&new, space(&tenant, limits)).map_err(|flaws| {
-            flaws
-                .into_iter()
-                .next()
-                .map_or_else(|| ApiError::bad_request(""), Flaw::into)
-        })?;
+    let candidate = new_agent::check(&new, space(&tenant, limits)).map_err(|flaws| {
+        flaws
+            .into_iter()
+            .next()
+            .map_or_else(|| ApiError::bad_request(""), Flaw::into)
+    })?;
     let hash = platform
         .hash(tenant.store.siren(), &[&candidate.password])
         .await?;

@@ -73,14 +73,16 @@ pub fn check(new: &NewAgent, space: Space<'_>) -> Result<Candidate, Vec<Flaw>> {
     let name = name(&new.name);
     let quota = quota(new.quota.as_deref(), limits);
     let password = match &address {
-        Ok(login) => Chosen::of(new.password.as_ref(), login, &[&new.name, collectivity]).map_err(|error| {
-            let (fr, en) = passwords::flaw(&error);
-            Flaw {
-                column: "password",
-                fr,
-                en,
-            }
-        }),
+        Ok(login) => {
+            Chosen::of(new.password.as_ref(), login, &[&new.name, collectivity]).map_err(|error| {
+                let (fr, en) = passwords::flaw(&error);
+                Flaw {
+                    column: "password",
+                    fr,
+                    en,
+                }
+            })
+        }
         // Checked once the login is known.
         Err(flaw) => Err(flaw.clone()),
     };

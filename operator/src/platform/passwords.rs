@@ -122,7 +122,12 @@ mod tests {
     fn only_a_password_that_we_made_is_shown() {
         let login = "jeanne@caen.example".parse().unwrap();
         let given = Password::new("Vache-9-bleue!");
-        assert!(Chosen::of(Some(&given), &login, &[]).unwrap().shown().is_none());
+        assert!(
+            Chosen::of(Some(&given), &login, &[])
+                .unwrap()
+                .shown()
+                .is_none()
+        );
         assert!(Chosen::of(None, &login, &[]).unwrap().shown().is_some());
         assert!(Chosen::of(Some(&Password::new("court")), &login, &[]).is_err());
     }
