@@ -8,6 +8,7 @@ use crate::{
     commands::Command,
     errors::{CliError, Kind},
     globals::{Context, Globals},
+    harmless::Harmless,
     language, printer,
     text::{Lang, text},
     usage,
@@ -105,6 +106,8 @@ fn log(verbose: u8) {
     // A second call (tests in one process) keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        // Colours apart: whatever moves the terminal comes from somebody else.
+        .with_ansi(false)
+        .with_writer(|| Harmless(std::io::stderr()))
         .try_init();
 }

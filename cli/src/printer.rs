@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     errors::{CliError, Kind},
+    harmless::{Shown, harmless, line},
     text::{Lang, text},
 };
 
@@ -88,12 +89,12 @@ impl Printer {
     }
 
     fn structured<T: Serialize>(self, thing: &T) -> Result<(), CliError> {
-        let text = if self.format == Format::Yaml {
-            serde_saphyr::to_string(thing).map_err(|error| unprintable(&error))?
-        } else {
-            serde_json::to_string_pretty(thing).map_err(|error| unprintable(&error))?
-        };
-        to_stdout(&text)
+        if self.format == Format::Yaml {
+            let text = serde_saphyr::to_string(thing).map_err(|error| unprintable(&error))?;
+            return to_stdout(&text);
+        }
+        let text = serde_json::to_string_pretty(thing).map_err(|error| unprintable(&error))?;
+        to_stdout(&harmless(&text, Shown::AsJson, false))
     }
 }
 
@@ -117,7 +118,7 @@ pub fn table(titles: Vec<&'static str>, rows: impl Iterator<Item = Vec<String>>)
             .map(|t| Cell::new(t).add_attribute(Attribute::Bold)),
     );
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| line(cell)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -138,6 +139,7 @@ fn to_stdout(text: &str) -> Result<(), CliError> {
     if text.is_empty() {
         return Ok(());
     }
+    let text = harmless(text, Shown::Plainly, true);
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let mut out = anstream::stdout().lock();
     match write!(out, "{text}{end}").and_then(|()| out.flush()) {
@@ -157,12 +159,24 @@ fn to_stdout(text: &str) -> Result<(), CliError> {
 
 /// Writes one note to stderr; a closed stderr leaves nobody to tell.
 pub fn to_stderr(text: &str) {
+    let text = harmless(text, Shown::Plainly, true);
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_is_one_line_whatever_it_holds() {
+        let rows = [vec![
+            "a\nINBOX  complète\u{1b}[2J".to_owned(),
+            "1".to_owned(),
+        ]];
+        let text = table(vec!["NOM", "N"], rows.into_iter());
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("a\\u{a}INBOX  complète\\u{1b}[2J"), "{text}");
+    }
 
     #[test]
     fn a_table_is_aligned_and_has_no_trailing_blank() {

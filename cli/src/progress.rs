@@ -5,6 +5,7 @@ use std::{io::IsTerminal, time::Duration};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
+    harmless::{Shown, harmless},
     printer::to_stderr,
     text::{Lang, Text},
 };
@@ -43,7 +44,7 @@ impl Progress {
         }
         text.clone_into(&mut self.last);
         match &self.bar {
-            Some(bar) => bar.set_message(text.to_owned()),
+            Some(bar) => bar.set_message(harmless(text, Shown::Plainly, false).into_owned()),
             None => to_stderr(text),
         }
     }

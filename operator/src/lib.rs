@@ -1,7 +1,7 @@
 //! The operator of Melouvert.
 //!
-//! Owns: the controllers that turn `Collectivity` and `Migration` objects into running spaces, the
-//! bootstrap of a region's own keys and settings, the relays' maps, the platform API, health and
+//! Owns: the controllers that turn `Collectivity` and `Migration` objects into running spaces and
+//! `Access` objects into rights, the bootstrap of a region's own keys and settings, the relays' maps, the platform API, health and
 //! metrics.
 //! Must not know: how an object is rendered (`melouvert-tenant-template`), how a certificate is
 //! made (`melouvert-pki`), any SQL (`melouvert-store`).
@@ -12,13 +12,13 @@
 //!
 //! | Where | Resources | Verbs |
 //! | --- | --- | --- |
-//! | cluster | `collectivities`, `plans`, `regions`, `migrations` | get, list, watch |
+//! | cluster | `collectivities`, `plans`, `regions`, `migrations`, `accesses` | get, list, watch |
 //! | cluster | `collectivities` (finalizer) | patch |
-//! | cluster | `collectivities/status`, `migrations/status` | patch |
+//! | cluster | `collectivities/status`, `migrations/status`, `accesses/status`, `plans/status`, `regions/status` | patch |
 //! | cluster | `collectivities/finalizers`, `migrations/finalizers` | update |
 //! | cluster | `namespaces` | get, list, watch, create, patch, delete |
 //! | cluster | `rolebindings` | get, list, watch, create, patch |
-//! | cluster | `clusterroles` named `melouvert-tenant-manager` | bind |
+//! | cluster | `clusterroles` named `melouvert-tenant-manager`, `-migration-worker`, `-migration-accounts`, `-dsi`, `-helpdesk`, `-auditor` | bind |
 //! | cluster | `secrets`, `configmaps`, `services`, `serviceaccounts`, `persistentvolumeclaims`, `resourcequotas`, `statefulsets`, `networkpolicies`, `jobs` (metadata) | list, watch |
 //! | cluster | `events.k8s.io/events` | create, patch |
 //! | cluster | `tokenreviews`, `subjectaccessreviews` | create |
@@ -33,6 +33,7 @@
 //! watch the metadata of Secrets is the right to list them whole. The operator never does; its
 //! token is the key of the region all the same, and stays in its pod.
 
+pub mod access;
 pub mod alarms;
 pub mod backoff;
 pub mod bootstrap;
@@ -47,6 +48,7 @@ pub mod leader;
 pub mod metrics;
 pub mod migration;
 pub mod observe;
+pub mod offers;
 pub mod platform;
 pub mod relays;
 pub mod rollout;

@@ -141,10 +141,9 @@ impl Relays {
             .get_opt(RELAY_MAPS)
             .await
             .map_err(api("read the relay maps"))?;
-        let senders = found
-            .and_then(|map| map.data)
-            .and_then(|mut data| data.remove("senders"));
-        Ok(routes::read(&senders.unwrap_or_default()))
+        let mut data = found.and_then(|map| map.data).unwrap_or_default();
+        let mut file = |name: &str| data.remove(name).unwrap_or_default();
+        Ok(routes::read(&file("senders"), &file("unaligned")))
     }
 
     /// What objects tell, and what stands of `before`.

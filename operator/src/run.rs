@@ -13,6 +13,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access,
     alarms::Alarms,
     backoff::Backoff,
     bootstrap::{self, Bootstrap, CurrentRoot, Platform},
@@ -24,7 +25,7 @@ use crate::{
     health::{self, Health},
     leader,
     metrics::Metrics,
-    migration,
+    migration, offers,
     relays::Relays,
     rollout::Rollout,
     settings::Settings,
@@ -207,6 +208,10 @@ fn reconcile(tasks: &mut Tasks, parts: Parts, region: Platform) -> anyhow::Resul
     tasks.spawn("heads", heads.keep(stop.clone()).map(Ok));
     let migrating = migration::controller::run(context.clone(), stop.clone());
     tasks.spawn("migrations", migrating.map(Ok));
+    let granting = access::controller::run(context.clone(), stop.clone());
+    tasks.spawn("access", granting.map(Ok));
+    let following = offers::run(context.clone(), stop.clone());
+    tasks.spawn("offers", following.map(Ok));
     let running = controller::run(context, tenants.trigger, rsa_made, stop);
     tasks.spawn("tenants", running.map(Ok));
     Ok(())

@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 
 use clap::{Args, Parser, Subcommand};
+use k8s_openapi::api::rbac::v1::Subject;
 
 /// The operator of Melouvert: it turns each Collectivity into a mail space and keeps it so.
 #[derive(Debug, Parser)]
@@ -51,6 +52,9 @@ pub struct Settings {
     /// Where outgoing mail goes, `host` or `host::port`; the recipients' MX when absent
     #[arg(long, env = "MELOUVERT_SMARTHOST")]
     pub smarthost: Option<String>,
+    /// Who runs migrations on the whole region, as a JSON list of RBAC subjects
+    #[arg(long, env = "MELOUVERT_MIGRATORS", default_value = "[]")]
+    pub migrators: Subjects,
     /// How many tenants are reconciled at once
     #[arg(long, env = "MELOUVERT_WORKERS", default_value = "4")]
     pub workers: NonZeroU16,
@@ -60,6 +64,26 @@ pub struct Settings {
     /// Address of the platform API
     #[arg(long, env = "MELOUVERT_API_LISTEN", default_value = "0.0.0.0:8443")]
     pub api_listen: std::net::SocketAddr,
+}
+
+/// People, groups and accounts, as the chart's values name them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Subjects(pub Vec<Subject>);
+
+impl std::str::FromStr for Subjects {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut subjects: Vec<Subject> = serde_json::from_str(text)?;
+        for subject in &mut subjects {
+            // As the API server completes it: what it adds would be taken for drift.
+            subject.api_group = match subject.kind.as_str() {
+                "ServiceAccount" => None,
+                _ => Some("rbac.authorization.k8s.io".into()),
+            };
+        }
+        Ok(Self(subjects))
+    }
 }
 
 impl Settings {
@@ -91,6 +115,19 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn subjects_are_read_as_the_api_server_keeps_them() {
+        let text =
+            r#"[{"kind":"Group","name":"h"},{"kind":"ServiceAccount","name":"a","namespace":"n"}]"#;
+        let Subjects(read) = text.parse().unwrap();
+        assert_eq!(
+            read[0].api_group.as_deref(),
+            Some("rbac.authorization.k8s.io")
+        );
+        assert_eq!(read[1].api_group, None);
+        assert!("hosters".parse::<Subjects>().is_err());
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -35,6 +35,7 @@ pub use platform::{
     PlatformMaterial, PlatformNames, PlatformSettings, Route, platform_names, render_platform,
     render_relay_maps,
 };
+pub use rights::render_access;
 pub use tenant::{
     KeyPairPem, Material, TenantQuota, TenantResources, TenantVolume, ValidatedTenant,
 };
@@ -84,6 +85,7 @@ pub fn frontier(tenant: &ValidatedTenant) -> [Wave; 3] {
     let (space, mail) = (place("tenant"), place(component::MAIL));
     let mut border = rights::accounts(&space).to_vec();
     border.push(rights::worker_binding(tenant, &space));
+    border.push(rights::migrators_binding(tenant, &space));
     border.extend([
         quota::limits(&space),
         network::default_deny(&space),
@@ -109,7 +111,11 @@ pub fn render(tenant: &ValidatedTenant, material: &Material) -> Rendered {
     let mut content = mail::content(tenant, material, &mail);
     let content_hash = mail::content_hash(&content);
     content.insert(0, certificates::authority(material, &space));
-    let mut workload = vec![mail::service(tenant.region.migration_door, &mail)];
+    let mut workload = vec![mail::service(
+        tenant.region.migration_door,
+        !tenant.trusted_proxies.is_empty(),
+        &mail,
+    )];
     // A claim that no pod binds costs the cluster an endless stream of events.
     if tenant.lifecycle != Lifecycle::Terminating {
         workload.push(mail::volume(tenant, &mail));

@@ -10,7 +10,7 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use melouvert_api::labels::{self, component};
-use melouvert_domain::source_range::Cidr;
+use melouvert_domain::{Cidr, source_range::Cidr as SourceCidr};
 
 use crate::{
     Object, ValidatedTenant,
@@ -53,18 +53,13 @@ pub(crate) fn mail(tenant: &ValidatedTenant, place: &Place<'_>) -> Object {
         ..NetworkPolicyPeer::default()
     };
     let ingress = vec![
-        from(
-            edge,
-            &[
-                ports::IMAPS,
-                ports::SUBMISSIONS,
-                ports::SUBMISSION,
-                ports::SIEVE,
-            ],
+        clients(edge, &tenant.trusted_proxies),
+        peers(vec![operator], &[ports::IMAPS, ports::SMTP, ports::DOVEADM]),
+        peers(vec![relay_in], &[ports::SMTP]),
+        peers(
+            vec![migrations],
+            &[migration_port(tenant.region.migration_door)],
         ),
-        from(operator, &[ports::IMAPS, ports::SMTP, ports::DOVEADM]),
-        from(relay_in, &[ports::SMTP]),
-        from(migrations, &[migration_port(tenant.region.migration_door)]),
     ];
     let egress = vec![
         dns(&tenant.region.dns_cidrs),
@@ -135,7 +130,7 @@ pub(crate) fn block(cidr: &str) -> NetworkPolicyPeer {
 }
 
 /// A range but for what of it stays closed.
-pub(crate) fn block_without(range: &Cidr, except: &[Cidr]) -> NetworkPolicyPeer {
+pub(crate) fn block_without(range: &SourceCidr, except: &[SourceCidr]) -> NetworkPolicyPeer {
     let except: Vec<String> = except.iter().map(ToString::to_string).collect();
     NetworkPolicyPeer {
         ip_block: Some(IPBlock {
@@ -146,9 +141,24 @@ pub(crate) fn block_without(range: &Cidr, except: &[Cidr]) -> NetworkPolicyPeer 
     }
 }
 
-fn from(peer: NetworkPolicyPeer, ports: &[u16]) -> NetworkPolicyIngressRule {
+/// Where agents come in: through the edge, and where the region trusts proxies through these alone,
+/// at the doors that take addresses from them.
+fn clients(edge: NetworkPolicyPeer, proxies: &[Cidr]) -> NetworkPolicyIngressRule {
+    let (imaps, sieve) = if proxies.is_empty() {
+        (ports::IMAPS, ports::SIEVE)
+    } else {
+        (ports::IMAPS_PROXIED, ports::SIEVE_PROXIED)
+    };
+    let outside = proxies.iter().map(|cidr| block(&cidr.to_string()));
+    peers(
+        std::iter::once(edge).chain(outside).collect(),
+        &[imaps, ports::SUBMISSIONS, ports::SUBMISSION, sieve],
+    )
+}
+
+fn peers(peers: Vec<NetworkPolicyPeer>, ports: &[u16]) -> NetworkPolicyIngressRule {
     NetworkPolicyIngressRule {
-        from: Some(vec![peer]),
+        from: Some(peers),
         ports: Some(ports.iter().map(|number| port(*number, "TCP")).collect()),
     }
 }

@@ -1,7 +1,7 @@
 //! What the operator itself creates in its own namespace before any tenant.
 
 use melouvert_api::labels::component;
-use melouvert_domain::{MailDomain, NamespaceName};
+use melouvert_domain::{Cidr, MailDomain, NamespaceName};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -42,6 +42,8 @@ pub struct PlatformSettings {
     pub embedded_database: bool,
     /// Where outgoing mail goes; the recipients' MX when absent.
     pub smarthost: Option<Endpoint>,
+    /// Proxies that are believed when they tell a client's address.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// The platform's secrets and certificates.
@@ -97,7 +99,7 @@ pub fn platform_names(settings: &PlatformSettings) -> PlatformNames {
         database: service("melouvert-postgresql"),
         relay_in: with(service("melouvert-relay-in"), format!("mx.{base}")),
         relay_out: with(service("melouvert-relay-out"), format!("smtp-out.{base}")),
-        relay_out_client: vec![format!("melouvert-relay-out.{system}.svc")],
+        relay_out_client: vec![relay_out_client(system)],
         api: with(service("melouvert-api"), "localhost".into()),
     }
 }
@@ -109,10 +111,14 @@ pub struct Route {
     pub domain: MailDomain,
     /// The tenant's namespace.
     pub namespace: NamespaceName,
+    /// Whether the tenant wants forged mail in its agents' Junk folders rather than refused.
+    pub junk: bool,
 }
 
 /// The ConfigMap by which the relays know tenants: `domains` says where a domain's mail goes,
-/// `domains.sha256` that it is whole, `senders` which tenant may send from it. Sorted, so that the same tenants give the same object.
+/// `domains.sha256` that it is whole, `senders` which tenant may send from it, `names` which they are
+/// and `unaligned` whose space wants forged mail in Junk. Sorted, so that the same tenants give the
+/// same object.
 pub fn render_relay_maps(system_namespace: &str, routes: &[Route]) -> Object {
     let mut sorted: Vec<&Route> = routes.iter().collect();
     sorted.sort_unstable();
@@ -124,11 +130,16 @@ pub fn render_relay_maps(system_namespace: &str, routes: &[Route]) -> Object {
     let hosts = hosts.iter().map(String::as_str);
     let domains = domain_map(sorted.iter().map(|r| &r.domain).zip(hosts));
     let senders = domain_map(sorted.iter().map(|r| (&r.domain, r.namespace.as_str())));
+    let names = domain_map(sorted.iter().map(|r| (&r.domain, r.domain.as_str())));
+    let lenient = sorted.iter().filter(|r| r.junk);
+    let unaligned = domain_map(lenient.map(|r| (&r.domain, "Junk")));
     let digest = hex::encode(Sha256::digest(&domains));
     let data = Strings::from([
         ("domains".into(), domains),
         ("domains.sha256".into(), digest),
+        ("names".into(), names),
         ("senders".into(), senders),
+        ("unaligned".into(), unaligned),
     ]);
     Object::of(&place(system_namespace, "relay").config_map(RELAY_MAPS, data))
 }
@@ -166,12 +177,14 @@ fn relays(settings: &PlatformSettings, relay_in: &Place<'_>, relay_out: &Place<'
     let system = &settings.system_namespace;
     let inbound = EximRelayInConfig {
         hostname: format!("mx.{}", settings.base_domain),
+        relay_out_client: relay_out_client(system),
+        trusted_proxies: settings.trusted_proxies.clone(),
         message_size_limit: MESSAGE_BYTES,
         tls: TlsPolicy,
     };
     let outbound = EximRelayOutConfig {
         hostname: format!("smtp-out.{}", settings.base_domain),
-        relay_in: service("melouvert-relay-in", system, 25),
+        relay_in: service("melouvert-relay-in", system, 26),
         smarthost: settings.smarthost.clone(),
         message_size_limit: MESSAGE_BYTES,
         tls: TlsPolicy,
@@ -181,6 +194,11 @@ fn relays(settings: &PlatformSettings, relay_in: &Place<'_>, relay_out: &Place<'
         Object::of(&relay_in.config_map("melouvert-relay-in", file(inbound.render()))),
         Object::of(&relay_out.config_map("melouvert-relay-out", file(outbound.render()))),
     ]
+}
+
+/// The name by which the inbound relay knows the outbound one.
+fn relay_out_client(system_namespace: &str) -> String {
+    format!("melouvert-relay-out.{system_namespace}.svc")
 }
 
 /// Where tenants hand over outgoing mail.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use k8s_openapi::api::rbac::v1::Subject;
 use melouvert_api::RegionSpec;
-use melouvert_domain::{Lifecycle, MailDomain, NamespaceName, Siren, StorageSize};
+use melouvert_domain::{Cidr, Lifecycle, MailDomain, NamespaceName, Siren, StorageSize};
 use secrecy::SecretString;
 
 /// A tenant whose every field was checked: rendering it cannot fail.
@@ -31,10 +32,14 @@ pub struct ValidatedTenant {
     pub resources: TenantResources,
     /// The region that hosts it.
     pub region: RegionSpec,
+    /// The region's proxies that are believed when they tell a client's address.
+    pub trusted_proxies: Vec<Cidr>,
     /// The namespace of the operator, relays and database.
     pub system_namespace: String,
     /// The region and plan that it is rendered with, JSON: kept with the namespace.
     pub last_known: String,
+    /// Who runs migrations on the whole region.
+    pub migrators: Vec<Subject>,
 }
 
 impl ValidatedTenant {

@@ -12,6 +12,7 @@ fn route(domain: &str, siren: &str) -> Route {
     Route {
         domain: domain.parse().unwrap(),
         namespace: NamespaceName::of(&siren.parse::<Siren>().unwrap()),
+        junk: siren == "217605401",
     }
 }
 

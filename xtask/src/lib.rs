@@ -11,6 +11,7 @@ pub mod legacy;
 pub mod mailbox;
 pub mod platform;
 pub mod progress;
+pub mod rights;
 pub mod schemas;
 pub mod shell;
 pub mod space;

@@ -21,6 +21,8 @@ enum Command {
     Fuzz(commands::fuzz::Args),
     /// Build the container images
     Images(commands::images::Args),
+    /// Write who may do what into the documentation, from the chart's roles
+    Rights(commands::rights::Args),
     /// Refresh what the compiler knows of the databases' SQL
     Sqlx(commands::sqlx::Args),
     /// Run every test, on a cluster of its own
@@ -38,6 +40,7 @@ fn main() -> anyhow::Result<()> {
         Command::Directory(args) => commands::directory::run(&args),
         Command::Fuzz(args) => commands::fuzz::run(&args),
         Command::Images(args) => commands::images::run(&args),
+        Command::Rights(args) => commands::rights::run(&args),
         Command::Sqlx(args) => commands::sqlx::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Try(args) => commands::try_out::run(&args),

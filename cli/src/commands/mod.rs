@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use crate::{errors::CliError, globals::Context, language::French};
 
+pub mod access;
 pub mod agent;
 pub mod cert;
 pub mod collectivity;
@@ -23,6 +24,9 @@ pub enum Command {
     /// Open, show, suspend and end the spaces of local authorities
     #[command(subcommand)]
     Collectivity(collectivity::Command),
+    /// Show, give and withdraw roles in the space of a collectivity
+    #[command(subcommand)]
+    Access(access::Command),
     /// Manage the agents of a collectivity
     #[command(subcommand)]
     Agent(agent::Command),
@@ -51,6 +55,7 @@ pub enum Command {
 
 /// The French helps of every command.
 pub const FRENCH: &[&[French]] = &[
+    access::FRENCH,
     agent::FRENCH,
     cert::FRENCH,
     collectivity::FRENCH,
@@ -70,6 +75,7 @@ impl Command {
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::Collectivity(command) => command.run(context).await,
+            Self::Access(command) => command.run(context).await,
             Self::Agent(command) => command.run(context).await,
             Self::Quota(command) => command.run(context).await,
             Self::Journal(command) => command.run(context).await,

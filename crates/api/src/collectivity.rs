@@ -71,6 +71,10 @@ pub struct CollectivitySpec {
     /// Who answers for the space.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contacts: Option<Contacts>,
+    /// What becomes of mail from outside in the name of a hosted domain that neither SPF nor DKIM
+    /// proves. Junk is for spaces whose mailing lists break signatures.
+    #[serde(default, skip_serializing_if = "UnalignedMailSchema::is_default")]
+    pub unaligned_mail: UnalignedMailSchema,
     /// What is asked of the space.
     #[serde(default)]
     pub lifecycle: LifecycleSchema,
@@ -148,6 +152,24 @@ impl From<CollectivityKind> for CollectivityKindSchema {
     }
 }
 
+/// What becomes of mail that is forged in the name of a hosted domain.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnalignedMailSchema {
+    /// It is refused at the door.
+    #[default]
+    Refuse,
+    /// It is delivered, marked, into Junk.
+    Junk,
+}
+
+impl UnalignedMailSchema {
+    // The shape that serde calls.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// [`Lifecycle`] with a schema.
 #[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LifecycleSchema {
@@ -204,6 +226,9 @@ pub struct CollectivityStatus {
     /// Which versions of its region and plan the space stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footing: Option<Footing>,
+    /// Under which region and plan it was last applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<Under>,
     /// The pod template for which a greeting and a delivery were last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven_template: Option<String>,
@@ -284,4 +309,24 @@ pub struct Termination {
     pub requested_at: String,
     /// The first instant at which data may be erased, RFC 3339.
     pub erasure_after: String,
+}
+
+/// Under what a space was last applied, and what its journal tells of it.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Under {
+    /// The region.
+    pub region: Revision,
+    /// The plan.
+    pub plan: Revision,
+}
+
+/// One generation of one very object.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// Its UID.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
 }

@@ -3,11 +3,12 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
-use crate::{Collectivity, Migration, Plan, Region};
+use crate::{Access, Collectivity, Migration, Plan, Region};
 
 /// Every definition, in the order of their names.
-pub fn all() -> [CustomResourceDefinition; 4] {
+pub fn all() -> [CustomResourceDefinition; 5] {
     [
+        Access::crd(),
         Collectivity::crd(),
         Migration::crd(),
         Plan::crd(),

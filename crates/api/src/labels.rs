@@ -45,12 +45,16 @@ pub const FINALIZER: &str = "melouvert.fr/tenant";
 pub const TENANT_MANAGER_ROLE: &str = "melouvert-tenant-manager";
 /// ClusterRole that the operator binds to a tenant's `migration` ServiceAccount.
 pub const MIGRATION_WORKER_ROLE: &str = "melouvert-migration-worker";
+/// ClusterRole to create the Secrets of migrations' accounts, bound in spaces alone.
+pub const MIGRATION_ACCOUNTS_ROLE: &str = "melouvert-migration-accounts";
 /// Component label values.
 pub mod component {
     /// The mail pod.
     pub const MAIL: &str = "mail";
     /// A migration's Job.
     pub const MIGRATION: &str = "migration";
+    /// Who has which role in the space.
+    pub const ACCESS: &str = "access";
     /// The operator and platform API.
     pub const OPERATOR: &str = "operator";
     /// The region's inbound relay.

@@ -1,9 +1,10 @@
 //! Custom resources of Melouvert, group `melouvert.fr`, version `v1alpha1`.
 //!
-//! Owns: the shape of [`Region`], [`Plan`], [`Collectivity`] and [`Migration`], their CEL rules
-//! with messages, the reasons of their conditions, the names and labels that every component shares.
+//! Owns: the shape of [`Region`], [`Plan`], [`Collectivity`], [`Access`] and [`Migration`], their CEL
+//! rules with messages, the reasons of their conditions, the names and labels that every component shares.
 //! Must not know: how a tenant is rendered, applied or stored.
 
+pub mod access;
 pub mod alarm;
 pub mod collectivity;
 pub mod condition;
@@ -15,11 +16,12 @@ mod reason;
 pub mod region;
 pub mod wire;
 
+pub use access::{Access, AccessSpec, AccessStatus};
 pub use collectivity::{Collectivity, CollectivitySpec, CollectivityStatus};
 pub use migration::{Migration, MigrationSpec, MigrationStatus};
 pub use plan::{Plan, PlanSpec};
 pub use reason::Reason;
-pub use region::{Region, RegionSpec};
+pub use region::{Region, RegionSpec, SpecStatus};
 
 /// The API group.
 pub const GROUP: &str = "melouvert.fr";

@@ -3,6 +3,8 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::SpecStatus;
+
 /// An offer: what a tenant of this size gets.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[kube(
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
     kind = "Plan",
     plural = "plans",
     category = "melouvert",
+    status = "SpecStatus",
     derive = "PartialEq",
     printcolumn(
         json_path = ".spec.populationFrom",

@@ -1,6 +1,7 @@
 //! `Region`: one hosting site.
 
 use kube::{CustomResource, KubeSchema};
+use melouvert_domain::{Cidr, cidr::CidrError};
 use serde::{Deserialize, Serialize};
 
 /// One hosting site: where tenants run, store and send.
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
     kind = "Region",
     plural = "regions",
     category = "melouvert",
+    status = "SpecStatus",
     derive = "PartialEq",
     printcolumn(json_path = ".spec.baseDomain", name = "Domain", type_ = "string"),
     printcolumn(json_path = ".spec.storageClass", name = "Storage", type_ = "string"),
@@ -56,6 +58,34 @@ pub struct RegionSpec {
     #[x_kube(validation = Rule::new("self.all(c, isCIDR(c))").message("ownCidrs must be CIDRs, e.g. 192.0.2.0/24"))]
     #[schemars(length(max = 64), inner(length(max = 64)))]
     pub own_cidrs: Vec<String>,
+    /// The proxies that the region's servers believe when they tell a client's address (PROXY
+    /// protocol, version 2), as CIDRs. Nobody when empty: no server then knows where a client is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        validation = Rule::new("self.all(c, isCIDR(c) && cidr(c) == cidr(c).masked())").message("trustedProxies must be CIDRs with no bit set behind the prefix, e.g. 192.0.2.0/28"),
+        validation = Rule::new("self.all(c, !isCIDR(c) || cidr(c).prefixLength() >= 8)").message("trustedProxies must name proxies, not half the world: a prefix of 8 or more"),
+    )]
+    #[schemars(length(max = 16), inner(length(max = 64)))]
+    pub trusted_proxies: Vec<String>,
+}
+
+impl RegionSpec {
+    /// The proxies that are believed, read.
+    pub fn proxies(&self) -> Result<Vec<Cidr>, CidrError> {
+        self.trusted_proxies
+            .iter()
+            .map(|text| text.parse())
+            .collect()
+    }
+}
+
+/// What the operator did of a change of a `Region` or `Plan`.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecStatus {
+    /// The generation whose author is in the platform's journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journaled_generation: Option<i64>,
 }
 
 /// The images that tenants run, as full references.

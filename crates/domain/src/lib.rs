@@ -5,6 +5,7 @@
 //! Must not know: Kubernetes, databases, the command line, the clock (a `now` is always passed in).
 
 pub mod address;
+pub mod cidr;
 pub mod identity;
 pub mod lifecycle;
 pub mod mail_domain;
@@ -16,6 +17,7 @@ pub mod source_range;
 pub mod visible;
 
 pub use address::{EmailAddress, LocalPart};
+pub use cidr::Cidr;
 pub use identity::{CollectivityKind, InseeCode, Siren};
 pub use lifecycle::{Lifecycle, TerminationPhase};
 pub use mail_domain::MailDomain;

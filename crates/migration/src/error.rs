@@ -52,6 +52,16 @@ impl EndpointError {
         matches!(self, Self::Imap(error) if error.is_busy())
     }
 
+    /// True when the mailbox shows no folder at all.
+    pub fn is_bare(&self) -> bool {
+        matches!(self, Self::Imap(error) if error.is_bare())
+    }
+
+    /// True when TLS fails for what the server speaks.
+    pub fn is_tls_version(&self) -> bool {
+        matches!(self, Self::Imap(error) if error.is_tls_version())
+    }
+
     /// True when files are meant: no server can be at fault.
     pub fn is_files(&self) -> bool {
         !matches!(self, Self::Imap(_) | Self::Interrupted)
@@ -141,6 +151,9 @@ impl MigrationError {
             Self::Target { source, .. } if source.is_slow() => "target_too_slow",
             Self::Source { source, .. } if source.is_busy() => "source_busy",
             Self::Target { source, .. } if source.is_busy() => "target_busy",
+            Self::Source { source, .. } if source.is_bare() => "source_without_folders",
+            Self::Source { source, .. } if source.is_tls_version() => "source_tls_unknown",
+            Self::Target { source, .. } if source.is_tls_version() => "target_tls_unknown",
             Self::Source { .. } => "source_unreachable",
             Self::Target { .. } | Self::Unsettled { .. } => "target_unreachable",
             Self::Journal { .. } | Self::JournalFormat { .. } => "journal_unusable",

@@ -26,6 +26,7 @@ pub mod payload;
 pub mod preflight;
 pub mod progress;
 pub mod proof;
+pub mod raw;
 pub mod schedule;
 pub mod seal;
 pub mod source;

@@ -1,9 +1,16 @@
 //! Folder names between servers with different separators, prefixes and alphabets.
+//!
+//! Two folders of a source never share one of the target by accident: [`NameStyle::read_all`] gives
+//! each its own path, [`NameStyle::write_apart`] each its own name, where names that some server
+//! takes for the same ([`NameStyle::sameness`]) count as one.
 
 use std::collections::HashSet;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::imap::utf7;
 use crate::model::FolderPath;
+use crate::raw;
 
 /// How one server writes folder names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -12,6 +19,8 @@ pub struct NameStyle {
     pub separator: Option<char>,
     /// Prefix of the personal namespace, such as `INBOX.`.
     pub prefix: String,
+    /// Names travel as UTF-8, not as modified UTF-7.
+    pub utf8: bool,
 }
 
 impl NameStyle {
@@ -21,12 +30,50 @@ impl NameStyle {
             return FolderPath(vec!["INBOX".to_owned()]);
         }
         let own = wire.strip_prefix(&self.prefix).unwrap_or(wire);
-        let decode = |level: &str| utf7::decode(level).unwrap_or_else(|| level.to_owned());
+        let decode = |level: &str| {
+            let encoded = !self.utf8 && raw::is_text(level);
+            let decoded = Some(level).filter(|_| encoded).and_then(utf7::decode);
+            decoded.unwrap_or_else(|| raw::shown(level).into_owned())
+        };
         let levels: Vec<String> = match self.separator {
             Some(separator) => own.split(separator).map(decode).collect(),
             None => vec![decode(own)],
         };
-        FolderPath(levels)
+        let path = FolderPath(levels);
+        if path.is_inbox() {
+            // `INBOX.INBOX` is another folder than INBOX.
+            return numbered(&path, 2);
+        }
+        path
+    }
+
+    /// Reads all names of a server: two names never give paths that read alike. The one that is
+    /// written as this server should write it has the right to the path, then the first in order of
+    /// bytes, whatever the order in which they come.
+    pub fn read_all(&self, names: &[&str]) -> Vec<FolderPath> {
+        let mut paths: Vec<FolderPath> = names.iter().map(|name| self.read(name)).collect();
+        let natural: HashSet<String> = paths.iter().map(ToString::to_string).collect();
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_by_cached_key(|place| {
+            (self.write(&paths[*place]) != names[*place], names[*place])
+        });
+        let mut taken = HashSet::new();
+        for place in order {
+            if taken.insert(paths[place].to_string()) {
+                continue;
+            }
+            let mut number = 2;
+            loop {
+                let other = numbered(&paths[place], number);
+                let shown = other.to_string();
+                if !natural.contains(&shown) && taken.insert(shown) {
+                    paths[place] = other;
+                    break;
+                }
+                number += 1;
+            }
+        }
+        paths
     }
 
     /// Writes a path for the wire, replacing what this server's separator forbids in a level.
@@ -39,7 +86,11 @@ impl NameStyle {
                 Some(separator) => level.replace(separator, "_"),
                 None => level.clone(),
             };
-            utf7::encode(&level)
+            if self.utf8 {
+                level.replace(char::is_control, "_")
+            } else {
+                utf7::encode(&level)
+            }
         });
         let separator = self.separator.map(String::from);
         let joined = levels
@@ -48,51 +99,46 @@ impl NameStyle {
         format!("{}{joined}", self.prefix)
     }
 
-    /// Writes a path so that it clashes with no name in `taken`; the result is added there.
+    /// What a name is to a server that looks at neither case, nor the writing of accents, nor blanks
+    /// at the ends of a level.
+    pub fn sameness(&self, wire: &str) -> String {
+        let own = wire.strip_prefix(&self.prefix).unwrap_or(wire);
+        let decoded = Some(own).filter(|_| !self.utf8).and_then(utf7::decode);
+        let decoded = decoded.as_deref().unwrap_or(own);
+        let fold = |level: &str| {
+            let lower: String = level.nfc().collect::<String>().to_lowercase();
+            lower.nfc().collect::<String>().trim().to_owned()
+        };
+        match self.separator {
+            Some(separator) => {
+                let levels: Vec<String> = decoded.split(separator).map(fold).collect();
+                levels.join("\0")
+            }
+            None => fold(decoded),
+        }
+    }
+
+    /// Writes a path so that it clashes with no name in `taken`, which holds what names are the same
+    /// as; the result is added there.
     pub fn write_apart(&self, path: &FolderPath, taken: &mut HashSet<String>) -> String {
         let mut name = self.write(path);
         let mut number = 2;
-        while !taken.insert(name.to_lowercase()) {
-            let mut other = path.clone();
-            if let Some(last) = other.0.last_mut() {
-                *last = format!("{last} ({number})");
-            }
-            name = self.write(&other);
+        while !taken.insert(self.sameness(&name)) {
+            name = self.write(&numbered(path, number));
             number += 1;
         }
         name
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn style(separator: char, prefix: &str) -> NameStyle {
-        NameStyle {
-            separator: Some(separator),
-            prefix: prefix.to_owned(),
-        }
+/// The path with a number behind its last level.
+fn numbered(path: &FolderPath, number: u32) -> FolderPath {
+    let mut other = path.clone();
+    if let Some(last) = other.0.last_mut() {
+        *last = format!("{} ({number})", last.trim_end());
     }
-
-    #[test]
-    fn maps_separators_prefixes_and_accents() {
-        let (old, new) = (style('.', "INBOX."), style('/', ""));
-        let path = old.read("INBOX.Archives.&AMk-t&AOk-.a/b");
-        assert_eq!(path.to_string(), "Archives/Été/a/b");
-        assert_eq!(path.0.len(), 3);
-        assert_eq!(new.write(&path), "Archives/&AMk-t&AOk-/a_b");
-        assert!(old.read("inbox").is_inbox());
-        assert_eq!(old.write(&new.read("Sent")), "INBOX.Sent");
-        assert_eq!(new.read("R&D").0, ["R&D"]);
-    }
-
-    #[test]
-    fn clashing_names_are_told_apart() {
-        let style = style('/', "");
-        let mut taken = HashSet::new();
-        let first = style.write_apart(&FolderPath(vec!["a_b".into()]), &mut taken);
-        let second = style.write_apart(&FolderPath(vec!["a/b".into()]), &mut taken);
-        assert_eq!((first.as_str(), second.as_str()), ("a_b", "a_b (2)"));
-    }
+    other
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,6 +216,11 @@ const MONTHS: [&str; 12] = [
 ];
 
 impl InternalDate {
+    /// Whether servers keep such a date: what lies before 1970 they refuse, or give back as another.
+    pub fn is_keepable(self) -> bool {
+        self.unix >= 0
+    }
+
     /// Reads `17-Jul-1996 02:44:25 -0700` (RFC 9051 `date-time`; a leading space is allowed).
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split_ascii_whitespace();

@@ -57,6 +57,29 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, as the documents list them.
+    pub const ALL: [Self; 19] = [
+        Self::SourceUndeliverable,
+        Self::SourceUnreadable,
+        Self::SourceFolderUnavailable,
+        Self::SourceValidityChanged,
+        Self::OverQuota,
+        Self::TooLarge,
+        Self::TargetRefused,
+        Self::TargetFolderRefused,
+        Self::TargetBreaks,
+        Self::AbsentAtTarget,
+        Self::DeletedAtTarget,
+        Self::BytesDiffer,
+        Self::DateDiffers,
+        Self::FlagsDiffer,
+        Self::FolderAbsent,
+        Self::SubscriptionDiffers,
+        Self::NotReached,
+        Self::CollectionItemInvalid,
+        Self::NotRepresentable,
+    ];
+
     /// What a support team can do.
     pub fn remedy(self) -> &'static str {
         match self {
@@ -164,6 +187,11 @@ impl Exception {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// One folder's proof.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FolderProof {
@@ -175,7 +203,10 @@ pub struct FolderProof {
     pub source_messages: u64,
     /// Messages carried over, in all runs.
     pub copied_messages: u64,
-    /// Their bytes.
+    /// Messages of a view that were left out, since another copied folder has them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out_messages: u64,
+    /// Bytes of those carried over.
     pub copied_bytes: u64,
     /// BLAKE3 over the sorted BLAKE3 of each message as the source gave it.
     pub source_hash: String,
@@ -255,6 +286,32 @@ pub enum NoteKind {
     FolderOfOthers,
     /// The folder went to the target's folder of the same use.
     SpecialUse,
+    /// The server tells no date of arrival that a server keeps for some messages: that of their
+    /// last hop stands for it, else their own.
+    DateFromHeader,
+    /// Texts that the server gave in place of messages were copied, in this pass or before.
+    Substitute,
+    /// Answers of the server that could not be read and were not needed.
+    LinesPassedOver,
+    /// The server does not tell which folders the user is subscribed to.
+    SubscriptionsUnknown,
+    /// The folder is a view: messages of it that another copied folder has were left out.
+    View,
+}
+
+impl NoteKind {
+    /// All of them, as the documents list them.
+    pub const ALL: [Self; 9] = [
+        Self::FolderRenamed,
+        Self::FolderDeleted,
+        Self::FolderOfOthers,
+        Self::SpecialUse,
+        Self::DateFromHeader,
+        Self::Substitute,
+        Self::LinesPassedOver,
+        Self::SubscriptionsUnknown,
+        Self::View,
+    ];
 }
 
 /// Something worth knowing that is no fault: nothing is absent because of it.

@@ -224,7 +224,7 @@ impl Lab {
                 }
                 Delivery::Missing(_, uid, ..) => missing.push(uid),
                 Delivery::Vanished(_, uid) => vanished.push(uid),
-                Delivery::FolderEnd(_) => {}
+                Delivery::Remark(..) | Delivery::FolderEnd(_) => {}
             }
         }
         reader.await.expect("task").expect("read");

@@ -20,6 +20,7 @@ use kube::{
     runtime::{PredicateConfig, WatchStreamExt, predicates, watcher},
 };
 use melouvert_api::{Region, RegionSpec, alarm::AlarmKind, labels};
+use melouvert_domain::cidr::CidrError;
 use melouvert_pki::PkiError;
 use melouvert_tenant_template::{
     KeyPairPem, PlatformMaterial, PlatformSettings, config::Endpoint, platform, platform_names,
@@ -98,6 +99,9 @@ pub enum BootstrapError {
         #[source]
         source: RootAway,
     },
+    /// The region names a proxy that cannot be read.
+    #[error("failed to read the region's trustedProxies")]
+    Proxies(#[from] CidrError),
     /// The region is not described yet.
     #[error("failed to find a Region object; create one (the chart does)")]
     NoRegion,
@@ -127,7 +131,7 @@ impl Bootstrap {
     /// Prepares everything once and returns what tenants are issued under.
     pub async fn run(&self, now: Timestamp) -> Result<RegionRoot, BootstrapError> {
         let root = self.region_root(now).await?;
-        let settings = self.platform_settings(&self.region().await?);
+        let settings = self.platform_settings(&self.region().await?)?;
         let database_password = if settings.embedded_database {
             self.database_password().await?
         } else {
@@ -191,13 +195,14 @@ impl Bootstrap {
             .ok_or(BootstrapError::NoRegion)
     }
 
-    fn platform_settings(&self, region: &RegionSpec) -> PlatformSettings {
-        PlatformSettings {
+    fn platform_settings(&self, region: &RegionSpec) -> Result<PlatformSettings, BootstrapError> {
+        Ok(PlatformSettings {
             system_namespace: self.settings.namespace.clone(),
             base_domain: region.base_domain.clone(),
             embedded_database: self.settings.embedded_database(),
             smarthost: self.settings.smarthost.as_deref().and_then(smarthost),
-        }
+            trusted_proxies: region.proxies()?,
+        })
     }
 
     /// Applies everything but what is only ever created.

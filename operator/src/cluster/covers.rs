@@ -126,12 +126,14 @@ fn is_server_default(key: &str, value: &Value) -> bool {
 }
 
 /// The element of `found` that stands for `wanted`: by name in lists of named elements, else by
-/// place.
+/// place. Place decides between two of one name (a person and a group).
 fn counterpart<'a>(found: &'a [Value], wanted: &Value, place: usize) -> Option<&'a Value> {
     match wanted.get("name").filter(|name| name.is_string()) {
-        Some(name) => found
-            .iter()
-            .find(|element| element.get("name") == Some(name)),
+        Some(name) => {
+            let named = |element: &&Value| element.get("name") == Some(name);
+            let here = found.get(place).filter(named);
+            here.or_else(|| found.iter().find(named))
+        }
         None => found.get(place),
     }
 }
@@ -269,6 +271,16 @@ mod tests {
             repair(&live, &with_owner)["metadata"],
             with_owner["metadata"]
         );
+    }
+
+    #[test]
+    fn a_person_and_a_group_of_one_name_are_no_drift() {
+        let subjects = json!([{"kind": "Group", "name": "a"}, {"kind": "User", "name": "a"}]);
+        let binding = json!({"kind": "RoleBinding", "subjects": subjects});
+        assert!(covers(&binding, &binding));
+        let mut live = binding.clone();
+        live["subjects"][0]["kind"] = json!("User");
+        assert!(!covers(&live, &binding));
     }
 
     #[test]

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use kube::ResourceExt;
-use melouvert_api::{Collectivity, collectivity::LifecycleSchema};
+use melouvert_api::{
+    Collectivity,
+    collectivity::{LifecycleSchema, UnalignedMailSchema},
+};
 use melouvert_domain::{MailDomain, NamespaceName};
 use melouvert_tenant_template::Route;
 
@@ -22,12 +25,19 @@ pub fn told<'a>(tenants: impl IntoIterator<Item = &'a Collectivity>) -> Vec<Rout
             continue;
         };
         for domain in validate::served(tenant) {
-            owners.entry(domain).or_insert_with(|| namespace.clone());
+            let junk = tenant.spec.unaligned_mail == UnalignedMailSchema::Junk;
+            owners
+                .entry(domain)
+                .or_insert_with(|| (namespace.clone(), junk));
         }
     }
     owners
         .into_iter()
-        .map(|(domain, namespace)| Route { domain, namespace })
+        .map(|(domain, (namespace, junk))| Route {
+            domain,
+            namespace,
+            junk,
+        })
         .collect()
 }
 
@@ -68,13 +78,22 @@ pub fn fate(route: &Route, tenants: &[&Collectivity]) -> Fate {
     }
 }
 
-/// The routes of a table, as its `senders` file tells them; what is no route is left out.
-pub fn read(senders: &str) -> Vec<Route> {
+/// The routes of a table, as its `senders` and `unaligned` files tell them; what is no route is left
+/// out.
+pub fn read(senders: &str, unaligned: &str) -> Vec<Route> {
+    let lenient = |domain: &str| {
+        let mut lines = unaligned.lines();
+        lines.any(|line| {
+            line.split_once(": ")
+                .is_some_and(|(held, _)| held == domain)
+        })
+    };
     let route = |line: &str| {
         let (domain, namespace) = line.split_once(": ")?;
         Some(Route {
             domain: domain.parse::<MailDomain>().ok()?,
             namespace: NamespaceName::parse(namespace.trim())?,
+            junk: lenient(domain),
         })
     };
     senders.lines().filter_map(route).collect()
@@ -135,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_no_object_tells_stands_unless_it_is_known_to_be_over() {
-        let route = &read("caen.example: col-211401187\n")[0];
+        let route = &read("caen.example: col-211401187\n", "")[0];
         let holder = tenant("211401187", "caen.example", 1, "Active");
         let mut restored = holder.clone();
         restored.status = None;
@@ -161,8 +180,8 @@ mod tests {
     fn a_table_is_read_whatever_else_it_holds() {
         let garbled =
             "caen.example: col-211401187\nx\n: \nrouen.example col-217605401\nno: col-1\n";
-        let routes = read(garbled);
+        let routes = read(garbled, "caen.example: Junk\n");
         assert_eq!(routes.len(), 1, "{routes:?}");
-        assert!(read("").is_empty());
+        assert!(read("", "").is_empty());
     }
 }

@@ -39,18 +39,31 @@ pub async fn changed(
     observed: Option<i64>,
     detail: Value,
 ) -> Result<(), StoreError> {
-    let now = object.meta().generation.unwrap_or_default();
-    let text = object.annotations().get(labels::AUTHORS);
-    let authors = authors(text.map_or("", String::as_str));
-    for (generation, author) in before(&authors, observed, now) {
-        let superseded = json!({"uid": object.uid(), "generation": generation, "superseded": true});
-        let entry = Entry::new(&Actor::new(author)?, action, subject, superseded);
+    for entry in superseded(object, (action, subject), observed)? {
         store
             .journal_append_once(entry, &["uid", "generation"])
             .await?;
     }
     once(store, object, action, subject, detail).await?;
     Ok(())
+}
+
+/// What tells who changed `object` (action, subject) since the generation `observed`, but for the last.
+pub fn superseded(
+    object: &impl ResourceExt,
+    (action, subject): (&str, &str),
+    observed: Option<i64>,
+) -> Result<Vec<Entry>, StoreError> {
+    let now = object.meta().generation.unwrap_or_default();
+    let text = object.annotations().get(labels::AUTHORS);
+    let authors = authors(text.map_or("", String::as_str));
+    before(&authors, observed, now)
+        .into_iter()
+        .map(|(generation, author)| {
+            let detail = json!({"uid": object.uid(), "generation": generation, "superseded": true});
+            Ok(Entry::new(&Actor::new(author)?, action, subject, detail))
+        })
+        .collect()
 }
 
 /// Writes down an act of whoever changed `object` last, once per `uid` and `generation` of

@@ -32,6 +32,7 @@ use melouvert_api::{
 };
 use tracing::Instrument;
 
+use crate::offers;
 pub use context::Context;
 use dereference::References;
 pub use error::ReconcileError;
@@ -140,10 +141,11 @@ async fn steps(tenant: &Collectivity, ctx: &Context) -> Result<Action, Reconcile
         kept: valid.kept.clone(),
         waits: valid.waits.clone(),
     };
-    let provisioned = provision::run(ctx, tenant, &valid.tenant, &references, now).await; // client required
+    let under = offers::under(tenant, &references, &valid.footing);
+    let provisioned = provision::run(ctx, tenant, &valid.tenant, &references, &under, now).await; // client required
     let provisioned = told(ctx, tenant, account(None, &end, &apart), provisioned).await?;
     apart.kept.extend(provisioned.kept.iter().cloned());
-    let facts = Facts::of_applied(&valid, &provisioned.keys)?;
+    let facts = Facts::of_applied(&valid, &provisioned.keys)?.under(under);
     let account = account(Some(facts.clone()), &end, &apart);
     if facts.routes_changed(tenant) {
         // The relays serve a tenant once its status tells a namespace: before the test delivery.
@@ -183,13 +185,11 @@ fn check(
     let chosen = footing::choose(tenant, references, |shared, wanted| {
         ctx.rollout.ask(shared, tenant, wanted, others())
     });
-    validate::validate(
-        tenant,
-        references,
-        chosen,
-        others(),
-        &ctx.settings.namespace,
-    )
+    let namespace = &ctx.settings.namespace;
+    let mut valid = validate::validate(tenant, references, chosen, others(), namespace)?;
+    let migrators = &ctx.settings.migrators.0;
+    valid.tenant.migrators.clone_from(migrators);
+    Ok(valid)
 }
 
 /// Tells a failed step in the status, then passes it on.

@@ -20,7 +20,7 @@ const IMAPS: u16 = 993;
 /// Port of the tenant's Service at which the inbound relay delivers.
 pub const INBOUND: u16 = 1025;
 /// Port of the inbound relay's Service.
-const SMTP: u16 = 25;
+const SMTP: u16 = 26;
 
 /// Why a tenant is not seen to work.
 #[derive(Debug, thiserror::Error)]

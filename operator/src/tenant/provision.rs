@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use melouvert_api::{Collectivity, Reason, labels};
+use melouvert_api::{Collectivity, Reason, collectivity::Under, labels};
 use melouvert_domain::Lifecycle;
 use melouvert_store::{Agent, AgentKind, Entry, MayMake, StoreError, TenantDb, TenantStore};
 use melouvert_tenant_template::{
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     cluster::{ApplyError, Outcome},
-    errors, heads,
+    errors, heads, offers,
 };
 
 /// Waves of [`frontier`], applied before anything that needs keys or a database.
@@ -56,6 +56,7 @@ pub async fn run(
     object: &Collectivity,
     tenant: &ValidatedTenant,
     references: &References,
+    under: &Under,
     now: Timestamp,
 ) -> Result<Provisioned, ReconcileError> {
     let runs = references.claim.is_some();
@@ -87,14 +88,23 @@ pub async fn run(
             (Some(store), None)
         }
         // What is applied below was journaled before: it is the upkeep of the same generation.
-        Err(error) if runs && is_away(&error) && !is_fresh(object) && keys.renewed.is_empty() => {
+        Err(error)
+            if runs
+                && is_away(&error)
+                && !is_fresh(object)
+                && object.status.as_ref().and_then(|told| told.under.as_ref()) == Some(under)
+                && keys.renewed.is_empty() =>
+        {
             (None, Some(error))
         }
         Err(error) => return Err(error),
     };
     let fresh = is_fresh(object);
-    if let (Some(store), true) = (&store, fresh) {
-        journal::spec_change(store, object).await?;
+    if let Some(store) = &store {
+        offers::tell_space(store, object, under, references).await?;
+        if fresh {
+            journal::spec_change(store, object).await?;
+        }
     }
     // Asked again: the database took longer than an RSA key usually does.
     rsa(ctx, object, &mut keys);

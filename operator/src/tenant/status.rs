@@ -9,7 +9,7 @@ use kube::{
 };
 use melouvert_api::{
     Collectivity, CollectivityStatus, Reason,
-    collectivity::{CertificateStatus, DnsRecord, Endpoints, Footing, QuotaStatus},
+    collectivity::{CertificateStatus, DnsRecord, Endpoints, Footing, QuotaStatus, Under},
     condition::{ERASURE_DUE, READY, RECONCILING, STALLED, Verdict, merge},
 };
 use melouvert_pki::{CertInfo, PkiError, dkim};
@@ -39,6 +39,7 @@ pub struct Facts {
     quota: QuotaStatus,
     installation: String,
     footing: Footing,
+    under: Under,
 }
 
 /// What of a spec is not applied, though the rest of it is.
@@ -145,7 +146,15 @@ impl Facts {
             },
             installation: tenant.system_namespace.clone(),
             footing: valid.footing.clone(),
+            under: Under::default(),
         })
+    }
+
+    /// Under which region and plan it was applied.
+    #[must_use]
+    pub fn under(mut self, under: Under) -> Self {
+        self.under = under;
+        self
     }
 
     /// Whether the relays must hear of these domains before mail can be delivered.
@@ -163,6 +172,7 @@ impl Facts {
         status.quota = Some(self.quota.clone());
         status.installation = Some(self.installation.clone());
         status.footing = Some(self.footing.clone());
+        status.under = Some(self.under.clone());
     }
 }
 

@@ -3,8 +3,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use melouvert_api::{Collectivity, Reason, collectivity::Footing};
-use melouvert_domain::{MailDomain, NamespaceName, Siren, StorageSize};
+use melouvert_api::{Collectivity, Reason, RegionSpec, collectivity::Footing};
+use melouvert_domain::{Cidr, MailDomain, NamespaceName, Siren, StorageSize};
 use melouvert_tenant_template::{TenantQuota, TenantResources, TenantVolume, ValidatedTenant};
 
 use super::{
@@ -98,6 +98,7 @@ pub fn validate<'a>(
         plan_name,
         plan,
     };
+    let trusted_proxies = proxies(&known.region, &mut kept);
     let (quota, resources, volume) = figures(tenant, &known, references, &mut kept, &mut waits);
     if !opened && !kept.is_empty() {
         return Err(kept);
@@ -115,7 +116,9 @@ pub fn validate<'a>(
         resources,
         last_known: known.text(),
         region: known.region.clone(),
+        trusted_proxies,
         system_namespace: system_namespace.into(),
+        migrators: Vec::new(),
     };
     Ok(Valid {
         tenant: valid,
@@ -230,6 +233,14 @@ fn domain_taken(place: usize, domain: &str, holder: &Collectivity) -> Refusal {
             message,
         )
     }
+}
+
+fn proxies(region: &RegionSpec, kept: &mut Vec<Refusal>) -> Vec<Cidr> {
+    region.proxies().unwrap_or_else(|error| {
+        let message = format!("the region's trustedProxies: {error}");
+        kept.push(Refusal::new("spec.region", Reason::InvalidSpec, message));
+        vec![]
+    })
 }
 
 /// The figures of the plan with what replaces them. The plan was found usable.

@@ -1,7 +1,7 @@
 //! Dovecot 2.4: IMAP, LMTP, ManageSieve, and the passwords for Exim.
 
 use askama::Template;
-use melouvert_domain::MailDomain;
+use melouvert_domain::{Cidr, MailDomain};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Database, TlsPolicy, filters, ports, rendered};
@@ -33,6 +33,8 @@ pub struct DovecotConfig {
     pub logins: Logins,
     /// Whether migrations have a listener of their own.
     pub door: bool,
+    /// Proxies that are believed when they tell a client's address.
+    pub trusted_proxies: Vec<Cidr>,
     /// The quota of a mailbox whose account names none, in bytes.
     pub default_quota_bytes: u64,
     /// Connections of one agent from one address.

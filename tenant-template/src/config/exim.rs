@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use askama::Template;
-use melouvert_domain::MailDomain;
+use melouvert_domain::{Cidr, MailDomain};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Database, Endpoint, TlsPolicy, ports, rendered};
@@ -25,6 +25,8 @@ pub struct EximTenantConfig {
     pub main_domain: MailDomain,
     /// Where everything goes that is not local.
     pub relay_out: Endpoint,
+    /// Proxies that are believed when they tell a client's address.
+    pub trusted_proxies: Vec<Cidr>,
     /// The largest message, in bytes.
     pub message_size_limit: u64,
     /// The TLS policy.
@@ -52,12 +54,17 @@ struct SecretsFile<'a> {
 
 /// `exim.conf` of the region's inbound relay (MX). Beside it stands `domains`: a [`domain_map`]
 /// from each hosted domain to the DNS name of its tenant's mail Service; it is read anew for
-/// each connection.
+/// each connection. `names` maps each of these domains to itself, and `unaligned` those to `Junk` whose
+/// space wants to see mail that is forged in the name of a hosted domain.
 #[derive(Debug, Clone, Template)]
 #[template(path = "exim-relay-in.conf", escape = "none")]
 pub struct EximRelayInConfig {
     /// The relay's DNS name.
     pub hostname: String,
+    /// The name in the certificate of the outbound relay as a client.
+    pub relay_out_client: String,
+    /// Proxies that are believed when they tell a client's address.
+    pub trusted_proxies: Vec<Cidr>,
     /// The largest message, in bytes.
     pub message_size_limit: u64,
     /// The TLS policy.
@@ -83,6 +90,11 @@ pub struct EximRelayOutConfig {
 }
 
 impl EximTenantConfig {
+    /// The doors that proxies lead to.
+    fn proxied() -> &'static [u16] {
+        &[ports::SUBMISSIONS, ports::SUBMISSION]
+    }
+
     /// The file's text.
     pub fn render(&self) -> String {
         rendered(self)
@@ -103,6 +115,11 @@ impl EximSecrets {
 }
 
 impl EximRelayInConfig {
+    /// The doors that proxies lead to.
+    fn proxied() -> &'static [u16] {
+        &[ports::SMTP]
+    }
+
     /// The file's text.
     pub fn render(&self) -> String {
         rendered(self)

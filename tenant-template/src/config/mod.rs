@@ -43,7 +43,7 @@ pub struct Database {
 /// Ports that no Service shows.
 mod ports {
     pub(super) use crate::mail::ports::{
-        DOOR, DOVEADM, IMAPS, SIEVE, SMTP, SUBMISSION, SUBMISSIONS,
+        DOOR, DOVEADM, IMAPS, IMAPS_PROXIED, SIEVE, SIEVE_PROXIED, SMTP, SUBMISSION, SUBMISSIONS,
     };
 
     /// LMTP, inside the pod.
@@ -52,6 +52,8 @@ mod ports {
     pub(super) const INTERNAL_SUBMISSION: u16 = 1588;
     /// Exim asking itself about recipients, inside the pod.
     pub(super) const VERIFICATION: u16 = 1589;
+    /// The inbound relay's door for the region's own servers.
+    pub(super) const RELAY_IN_REGION: u16 = 1026;
     /// Dovecot's OpenMetrics.
     pub(super) const METRICS: u16 = 9900;
     /// PostgreSQL.

@@ -1,5 +1,6 @@
 //! What the servers are told, as whole files, and the rules that must hold in them.
 
+use melouvert_domain::Cidr;
 use secrecy::SecretString;
 
 use super::*;
@@ -30,6 +31,7 @@ fn dovecot_config(logins: Logins, door: bool) -> DovecotConfig {
         database: database(),
         logins,
         door,
+        trusted_proxies: vec![],
         default_quota_bytes: 1 << 30,
         max_connections_per_user: 20,
         tls: TlsPolicy,
@@ -37,7 +39,12 @@ fn dovecot_config(logins: Logins, door: bool) -> DovecotConfig {
 }
 
 fn exim_tenant() -> String {
+    exim_tenant_behind(vec![])
+}
+
+fn exim_tenant_behind(trusted_proxies: Vec<Cidr>) -> String {
     EximTenantConfig {
+        trusted_proxies,
         hostname: "mail.col-211401187.svc.cluster.local".into(),
         main_domain: domain("caen.example"),
         relay_out: Endpoint {
@@ -55,7 +62,7 @@ fn relay_out(smarthost: Option<Endpoint>) -> String {
         hostname: "relay-out.melouvert-system.svc.cluster.local".into(),
         relay_in: Endpoint {
             host: "relay-in.melouvert-system.svc.cluster.local".into(),
-            port: 25,
+            port: 26,
         },
         smarthost,
         message_size_limit: LIMIT,
@@ -65,7 +72,13 @@ fn relay_out(smarthost: Option<Endpoint>) -> String {
 }
 
 fn relay_in() -> String {
+    relay_in_behind(vec![])
+}
+
+fn relay_in_behind(trusted_proxies: Vec<Cidr>) -> String {
     EximRelayInConfig {
+        relay_out_client: "melouvert-relay-out.melouvert-system.svc".into(),
+        trusted_proxies,
         hostname: "relay-in.melouvert-system.svc.cluster.local".into(),
         message_size_limit: LIMIT,
         tls: TlsPolicy,
@@ -153,17 +166,72 @@ fn a_domain_map_has_one_line_a_domain() {
 
 #[test]
 fn no_decoded_header_decides_who_writes() {
-    for text in [exim_tenant(), relay_in(), relay_out(None)] {
+    for text in [exim_tenant(), relay_out(None)] {
         for decoded in ["$h_from", "$h_sender", "$header_from", "$bh_from"] {
             assert!(!text.contains(decoded), "{decoded} in {text}");
         }
     }
     let text = exim_tenant();
     for header in ["from", "sender", "resent-from", "resent-sender"] {
-        let read = format!("!acl = acl_mine ${{listcount:$lh_{header}:}} $rh_{header}:");
+        let read = format!("\"${{listcount:<: $lh_{header}:}}\" $rh_{header}:");
         assert!(text.contains(&read), "{header} is not read: {text}");
+        let relayed = relay_out(None);
+        assert!(relayed.contains(&read), "{header} is not read: {relayed}");
     }
     assert!(text.contains("dkim_domain = ${if def:acl_m_signs{$acl_m_signs}"));
     let dovecot = dovecot(Logins::Allowed);
     assert!(dovecot.contains("sieve_vacation_send_from_recipient = yes"));
+}
+
+/// Two proxies, as the region names them.
+fn proxies() -> Vec<Cidr> {
+    ["192.0.2.0/24", "2001:db8::7/128"]
+        .map(|text| text.parse().expect("a valid range"))
+        .to_vec()
+}
+
+#[test]
+fn nobody_is_believed_about_addresses_unless_named() {
+    for text in [
+        exim_tenant(),
+        relay_in(),
+        relay_out(None),
+        dovecot(Logins::Allowed),
+    ] {
+        for setting in [
+            "hosts_proxy",
+            "haproxy",
+            "proxy_local_address}\n          ratelimit",
+        ] {
+            assert!(!text.contains(setting), "{setting} in {text}");
+        }
+    }
+    let hosts = |doors: &str| {
+        format!("hosts_proxy = <; ${{if or{{ {doors} }}{{192.0.2.0/24 ; 2001:db8::7/128}}{{}}}}\n")
+    };
+    let text = exim_tenant_behind(proxies());
+    let doors = "{={$received_port}{1465}} {={$received_port}{1587}}";
+    assert!(text.contains(&hosts(doors)), "{text}");
+    let text = relay_in_behind(proxies());
+    assert!(text.contains(&hosts("{={$received_port}{1025}}")), "{text}");
+    insta::assert_snapshot!("exim_relay_in_proxied", text);
+}
+
+#[test]
+fn a_proxied_door_of_dovecot_starts_with_tls() {
+    let mut config = dovecot_config(Logins::Allowed, false);
+    config.trusted_proxies = proxies();
+    let text = config.render();
+    assert!(
+        text.contains("haproxy_trusted_networks = 192.0.2.0/24 2001:db8::7/128\n"),
+        "{text}"
+    );
+    let doors: Vec<_> = text
+        .split("inet_listener ")
+        .filter(|door| door.contains("haproxy = yes"))
+        .collect();
+    assert_eq!(doors.len(), 2, "{text}");
+    for door in doors {
+        assert!(door.contains("ssl = yes"), "{door}");
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
     platform,
 };
 
-/// The ConfigMap with `dovecot.conf`, `exim.conf`, `domains` and `database-ca.pem`.
+/// The ConfigMap with `dovecot.conf`, `exim.conf`, `domains`, `verdict.sieve` and `database-ca.pem`.
 pub const CONFIG_MAP: &str = "mail-config";
 /// The Secret with the servers' own secrets.
 pub const SERVERS_SECRET: &str = "mail-db";
@@ -34,6 +34,9 @@ pub(crate) const MESSAGE_BYTES: u64 = 50 << 20;
 /// Connections of one agent from one address: a phone, a laptop and a webmail with several folders
 /// each, all coming from the edge's address.
 const CONNECTIONS_PER_AGENT: u32 = 50;
+
+/// What is done with mail that the inbound relay marked.
+const VERDICT_SIEVE: &str = include_str!("../../templates/verdict.sieve");
 
 /// The ConfigMap and Secrets that the mail pod mounts beside its certificates.
 pub(crate) fn objects(
@@ -67,6 +70,7 @@ fn public_files(tenant: &ValidatedTenant, material: &Material) -> Strings {
         database: database(tenant),
         logins: logins(tenant.lifecycle),
         door: tenant.region.migration_door,
+        trusted_proxies: tenant.trusted_proxies.clone(),
         default_quota_bytes: tenant.quota.mailbox.bytes(),
         max_connections_per_user: CONNECTIONS_PER_AGENT,
         tls: TlsPolicy,
@@ -75,6 +79,7 @@ fn public_files(tenant: &ValidatedTenant, material: &Material) -> Strings {
         hostname: certificates::mail_host(&tenant.namespace),
         main_domain: tenant.main_domain.clone(),
         relay_out: platform::relay_out(&tenant.system_namespace),
+        trusted_proxies: tenant.trusted_proxies.clone(),
         message_size_limit: MESSAGE_BYTES,
         tls: TlsPolicy,
     };
@@ -84,6 +89,7 @@ fn public_files(tenant: &ValidatedTenant, material: &Material) -> Strings {
         ("dovecot.conf".into(), dovecot.render()),
         ("exim.conf".into(), exim.render()),
         ("domains".into(), domains),
+        ("verdict.sieve".into(), VERDICT_SIEVE.into()),
         ("database-ca.pem".into(), material.database_ca_pem.clone()),
     ])
 }

@@ -2,6 +2,10 @@
 
 /// IMAP over TLS.
 pub const IMAPS: u16 = 1993;
+/// IMAP over TLS behind a proxy that tells the client's address.
+pub const IMAPS_PROXIED: u16 = 10993;
+/// ManageSieve, TLS first, behind such a proxy.
+pub const SIEVE_PROXIED: u16 = 14190;
 /// IMAP over TLS for migrations alone: what they write is synced when they ask for it.
 pub const DOOR: u16 = 1994;
 /// Submission over TLS (RFC 8314).

@@ -18,11 +18,17 @@ const PORTS: [(&str, i32, u16); 6] = [
     ("smtp", 1025, ports::SMTP),
     ("doveadm", 8081, ports::DOVEADM),
 ];
+/// Behind the region's proxies, where it trusts any.
+const PROXIED: [(&str, i32, u16); 2] = [
+    ("imaps-proxied", 10993, ports::IMAPS_PROXIED),
+    ("sieve-proxied", 14190, ports::SIEVE_PROXIED),
+];
 /// The migrations' own, where the region has it.
 const DOOR: (&str, i32, u16) = ("imap-door", 994, ports::DOOR);
 
-pub(crate) fn render(door: bool, place: &Place<'_>) -> Object {
-    let all = PORTS.into_iter().chain(door.then_some(DOOR));
+pub(crate) fn render(door: bool, proxied: bool, place: &Place<'_>) -> Object {
+    let behind = PROXIED.into_iter().filter(|_| proxied);
+    let all = PORTS.into_iter().chain(behind).chain(door.then_some(DOOR));
     let ports = all.map(|(name, port, target)| ServicePort {
         name: Some(name.into()),
         port,

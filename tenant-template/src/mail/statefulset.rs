@@ -118,6 +118,10 @@ fn dovecot(tenant: &ValidatedTenant) -> Container {
         port("sieve", ports::SIEVE),
         port("doveadm", ports::DOVEADM),
     ];
+    if !tenant.trusted_proxies.is_empty() {
+        listens.push(port("imaps-proxied", ports::IMAPS_PROXIED));
+        listens.push(port("sieve-proxied", ports::SIEVE_PROXIED));
+    }
     if tenant.region.migration_door {
         listens.push(port("imap-door", ports::DOOR));
     }

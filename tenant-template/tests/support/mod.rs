@@ -2,6 +2,7 @@
 // Helpers of tests, not all used by each: what clippy.toml allows in tests it sees only in `#[test]`.
 #![allow(missing_docs, dead_code, clippy::unwrap_used)]
 
+use k8s_openapi::api::rbac::v1::Subject;
 use melouvert_api::{
     RegionSpec,
     migration::Source,
@@ -54,8 +55,15 @@ pub fn tenant(lifecycle: Lifecycle) -> ValidatedTenant {
             memory: "768Mi".parse().unwrap(),
         },
         region: region(),
+        trusted_proxies: vec![],
         system_namespace: "melouvert-system".into(),
         last_known: "{}".into(),
+        migrators: vec![Subject {
+            api_group: Some("rbac.authorization.k8s.io".into()),
+            kind: "Group".into(),
+            name: "melouvert:hosters".into(),
+            namespace: None,
+        }],
     }
 }
 
@@ -85,6 +93,7 @@ pub fn region() -> RegionSpec {
         dns_cidrs: vec![],
         source_cidrs: vec![],
         own_cidrs: vec![],
+        trusted_proxies: vec![],
     }
 }
 
@@ -152,6 +161,7 @@ pub fn platform() -> (PlatformSettings, PlatformMaterial) {
         base_domain: "normandie.melouvert.example".into(),
         embedded_database: true,
         smarthost: None,
+        trusted_proxies: vec![],
     };
     let material = PlatformMaterial {
         root: pair("region"),

@@ -42,8 +42,7 @@ def session():
     return client
 
 
-def sent(message):
-    client = session()
+def sent(message, client):
     try:
         code, said = client.docmd(f"MAIL FROM:<{message['from']}>")
         if code >= 300:
@@ -61,15 +60,18 @@ def sent(message):
         code, said = client.getreply()
         return "MESSAGE", code, said
     finally:
-        client.close()
+        # A message that was refused before its end is forgotten.
+        client.docmd("RSET")
 
 
 # Sessions that stop short of a message, and stay.
-held = []
+held = []  # closed by the end of this program
 for _ in range(asked.get("held", 0)):
     idle = session()
     idle.docmd(f"MAIL FROM:<{asked['messages'][0]['from']}>")
     idle.docmd(f"RCPT TO:<{asked['messages'][0]['to'][0]}>")
     held.append(idle)
 
-print(json.dumps([{"at": at, "code": code, "said": said.decode("utf-8", "replace")} for at, code, said in map(sent, asked["messages"])]))
+client = session()
+told = [sent(message, client) for message in asked["messages"]]
+print(json.dumps([{"at": at, "code": code, "said": said.decode("utf-8", "replace")} for at, code, said in told]))

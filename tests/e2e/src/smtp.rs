@@ -76,7 +76,7 @@ impl Reply {
     }
 }
 
-/// Sends messages, each in a session of its own, and returns what was said of each.
+/// Sends messages in one session and returns what was said of each.
 pub fn send(door: &Door<'_>, letters: &[Letter]) -> anyhow::Result<Vec<Reply>> {
     let letters: Vec<Value> = letters
         .iter()

@@ -7,6 +7,7 @@ pub mod crds;
 pub mod directory;
 pub mod fuzz;
 pub mod images;
+pub mod rights;
 pub mod sqlx;
 pub mod test;
 pub mod try_out;

@@ -5,7 +5,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use melouvert_api::{Collectivity, collectivity::LifecycleSchema};
-use serde_json::json;
+use serde_json::{Value, json};
 use similar::TextDiff;
 
 use crate::{
@@ -28,13 +28,24 @@ pub async fn lifecycle(
     dry_run: bool,
     doing: &Text,
 ) -> Result<Collectivity, CliError> {
+    spec(api, object, &json!({ "lifecycle": to }), dry_run, doing).await
+}
+
+/// Changes some fields of the very object that was read: if it changed since, the server refuses.
+pub async fn spec(
+    api: &Api<Collectivity>,
+    object: &Collectivity,
+    fields: &Value,
+    dry_run: bool,
+    doing: &Text,
+) -> Result<Collectivity, CliError> {
     let name = object.metadata.name.as_deref().unwrap_or_default();
     let patch = json!({
         "metadata": {
             "uid": object.metadata.uid,
             "resourceVersion": object.metadata.resource_version,
         },
-        "spec": { "lifecycle": to },
+        "spec": fields,
     });
     let params = PatchParams {
         dry_run,

@@ -1,10 +1,11 @@
 //! `melouvert collectivity`: opens, shows, suspends and ends spaces.
 
 mod adopt;
-mod change;
+pub(crate) mod change;
 mod delete;
 mod identity;
 mod list;
+mod mail;
 mod offer;
 mod onboard;
 mod sheet;
@@ -148,6 +149,26 @@ pub const FRENCH: &[French] = &[
         "Montre le changement, sans rien changer",
     ),
     about(
+        "collectivity mail",
+        "Règle ce que le relais d'entrée fait du courrier d'un espace\n\nDu courrier venu du dehors au nom d'un domaine hébergé, que ni SPF ni DKIM ne prouve, est refusé. Un espace dont les listes de diffusion rompent les signatures peut le recevoir, marqué, dans Junk.",
+    ),
+    arg("collectivity mail", "siren", "SIREN de la collectivité"),
+    arg(
+        "collectivity mail",
+        "unaligned",
+        "Courrier du dehors au nom d'un domaine hébergé, que ni SPF ni DKIM ne prouve : refuse (refusé) ou junk (remis, marqué, dans Junk)",
+    ),
+    arg(
+        "collectivity mail",
+        "timeout",
+        "Durée d'attente au plus, p. ex. 5m",
+    ),
+    arg(
+        "collectivity mail",
+        "dry_run",
+        "Montre le changement, sans rien changer",
+    ),
+    about(
         "collectivity delete",
         "Demande la fin d'un espace, effacé au plus tôt 21 jours après\n\nLes serveurs s'arrêtent aussitôt ; courrier et base sont conservés jusqu'à la date affichée, et « melouvert collectivity undelete » annule la demande. Passé cette date, « --erase --confirm SIREN » efface pour de bon.",
     ),
@@ -217,6 +238,11 @@ pub enum Command {
     /// belongs to the old one. Without --namespace-uid, the command shows what would be taken over and
     /// changes nothing.
     Adopt(adopt::Args),
+    /// Choose what the inbound relay does with mail for a space
+    ///
+    /// Mail from outside in the name of a hosted domain that neither SPF nor DKIM proves is refused.
+    /// A space whose mailing lists break signatures may have it delivered, marked, into Junk.
+    Mail(mail::Args),
     /// Ask for the end of a space, erased 21 days later at the earliest
     ///
     /// The servers stop at once; mail and database are kept until the date shown, and
@@ -237,6 +263,7 @@ impl Command {
             Self::Suspend(args) => args.run(context, &turn::SUSPEND).await,
             Self::Resume(args) => args.run(context, &turn::RESUME).await,
             Self::Adopt(args) => args.run(context).await,
+            Self::Mail(args) => args.run(context).await,
             Self::Delete(args) => args.run(context).await,
             Self::Undelete(args) => args.run(context, &turn::UNDELETE).await,
         }

@@ -6,7 +6,7 @@ use kube::{
 };
 use melouvert_api::{
     Collectivity, CollectivitySpec, Plan, Region,
-    collectivity::{Contacts, LifecycleSchema},
+    collectivity::{Contacts, LifecycleSchema, UnalignedMailSchema},
 };
 use melouvert_directory::Directory;
 use melouvert_domain::{MailDomain, NamespaceName, Siren, plan::Offer};
@@ -152,6 +152,7 @@ impl Args {
             domains: domains.iter().map(ToString::to_string).collect(),
             overrides: None,
             contacts,
+            unaligned_mail: UnalignedMailSchema::default(),
             lifecycle: LifecycleSchema::Active,
             adopts: None,
         })

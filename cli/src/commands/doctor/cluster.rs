@@ -11,9 +11,11 @@ use crate::{
 };
 
 /// The policies that the chart installs.
-const POLICIES: [&str; 20] = [
+const POLICIES: [&str; 22] = [
+    "melouvert-access-deletion",
     "melouvert-accounts-secrets",
     "melouvert-authors",
+    "melouvert-bindings",
     "melouvert-changed-by",
     "melouvert-collectivity-deletion",
     "melouvert-definitions",
@@ -33,7 +35,7 @@ const POLICIES: [&str; 20] = [
     "melouvert-space-owners",
     "melouvert-tenant-data",
 ];
-const KINDS: [&str; 4] = ["Collectivity", "Migration", "Plan", "Region"];
+const KINDS: [&str; 5] = ["Access", "Collectivity", "Migration", "Plan", "Region"];
 
 /// Whether the API server answers, and its version.
 pub async fn server(client: &Client) -> Check {
@@ -191,6 +193,46 @@ fn left_behind(names: &[String], all: &[Collectivity]) -> String {
     unused.collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the servers know where clients are: without, no SPF verdict and no bound by address.
+pub async fn proxies(client: &Client) -> Check {
+    let subject = text!("Adresse des clients", "Clients' addresses");
+    match Api::<Region>::all(client.clone())
+        .list(&ListParams::default())
+        .await
+    {
+        Ok(list) => told_by(subject, &list.items),
+        Err(error) => {
+            let doing = text!("lire les objets Region", "read the Region objects");
+            Check::error(subject, explain(&error, &doing))
+        }
+    }
+}
+
+fn told_by(subject: Text, regions: &[Region]) -> Check {
+    let blind: Vec<_> = regions
+        .iter()
+        .filter(|region| region.spec.trusted_proxies.is_empty())
+        .filter_map(|region| region.metadata.name.as_deref())
+        .collect();
+    if blind.is_empty() {
+        let seen = text!("dite par les mandataires", "told by the proxies");
+        return Check::new(subject, Verdict::Ok, seen);
+    }
+    let blind = blind.join(", ");
+    Check::new(
+        subject,
+        Verdict::Attention,
+        text!(
+            "inconnue dans {blind} : ni verdict SPF, ni blocage par adresse",
+            "unknown in {blind}: no SPF verdict, no lock-out by address"
+        ),
+    )
+    .remedy(text!(
+        "mettez devant les serveurs un mandataire qui parle PROXY v2, et nommez-le dans region.trustedProxies",
+        "put a proxy that speaks PROXY v2 before the servers, and name it in region.trustedProxies"
+    ))
+}
+
 fn some(subject: Text, names: kube::Result<Vec<String>>, kind: &str) -> Check {
     match names {
         Ok(names) if names.is_empty() => {
@@ -204,5 +246,50 @@ fn some(subject: Text, names: kube::Result<Vec<String>>, kind: &str) -> Check {
             let doing = text!("lire les objets {kind}", "read the {kind} objects");
             Check::error(subject, explain(&error, &doing))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use melouvert_api::{
+        RegionSpec,
+        region::{DatabaseServer, Images},
+    };
+
+    use super::*;
+
+    fn region(name: &str, proxies: &[&str]) -> Region {
+        let image = || "i:1".to_owned();
+        let spec = RegionSpec {
+            base_domain: "essai.example".into(),
+            storage_class: None,
+            migration_door: false,
+            images: Images {
+                dovecot: image(),
+                exim: image(),
+                melouvert: image(),
+            },
+            database: DatabaseServer {
+                host: "pg".into(),
+                port: 5432,
+                cidr: None,
+                ca: None,
+            },
+            dns_cidrs: vec![],
+            source_cidrs: Vec::new(),
+            own_cidrs: Vec::new(),
+            trusted_proxies: proxies.iter().map(|&text| text.into()).collect(),
+        };
+        Region::new(name, spec)
+    }
+
+    #[test]
+    fn a_region_that_trusts_no_proxy_is_named() {
+        let (seeing, blind) = (region("a", &["192.0.2.0/28"]), region("b", &[]));
+        let check = told_by(text!("x", "x"), &[seeing.clone(), blind]);
+        assert_eq!(check.verdict, Verdict::Attention);
+        assert!(check.seen.en.contains("unknown in b:"), "{:?}", check.seen);
+        assert!(check.remedy.is_some());
+        assert_eq!(told_by(text!("x", "x"), &[seeing]).verdict, Verdict::Ok);
     }
 }

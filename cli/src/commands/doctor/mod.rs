@@ -199,6 +199,7 @@ async fn examine(context: &Context, client: &Client) -> Vec<Check> {
     }
     checks.push(cluster::policies(client).await);
     checks.extend(cluster::offers(client).await);
+    checks.push(cluster::proxies(client).await);
     checks.extend(operator::checks(client, &context.system_namespace).await);
     checks.extend(parts::checks(client, &context.system_namespace).await);
     match collectivity::all(client).await {

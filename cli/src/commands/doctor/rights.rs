@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is asked, with its words.
-const QUESTIONS: [(&str, &str, &str, &str); 7] = [
+const QUESTIONS: [(&str, &str, &str, &str); 9] = [
     (
         "create",
         "collectivities",
@@ -37,6 +37,13 @@ const QUESTIONS: [(&str, &str, &str, &str); 7] = [
     ),
     ("create", "migrations", "migrer", "migrate"),
     ("list", "journal", "lire les journaux", "read journals"),
+    ("update", "accesses", "donner des rôles", "give roles"),
+    (
+        "update",
+        "regions",
+        "régler régions et offres",
+        "set regions and plans",
+    ),
 ];
 
 /// Asks the server, for all namespaces.

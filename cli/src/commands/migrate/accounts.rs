@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use melouvert_domain::EmailAddress;
+use melouvert_migration::account::sheet::Sheet;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -49,15 +50,13 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
 
 /// Reads the file; `domains`, when known, are the only ones that a target may have.
 pub fn parse(bytes: &[u8], domains: Option<&[String]>) -> Result<Vec<Line>, CliError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::Headers)
-        .from_reader(bytes);
-    let header = reader.headers().map_err(|error| not_csv(&error))?.clone();
+    let (mut sheet, header) = Sheet::open(bytes).map_err(|error| not_csv(&error))?;
+    let width = sheet.columns();
     let mut places = [0_usize; COLUMNS.len()];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
         *place = header
             .iter()
-            .position(|found| found.trim_start_matches('\u{feff}') == column)
+            .position(|found| found == column)
             .ok_or_else(|| {
                 bad(
                     1,
@@ -70,9 +69,11 @@ pub fn parse(bytes: &[u8], domains: Option<&[String]>) -> Result<Vec<Line>, CliE
             })?;
     }
     let mut lines: Vec<Line> = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| not_csv(&error))?;
-        let number = record.position().map_or(0, csv::Position::line);
+    for row in sheet.rows() {
+        let (number, record) = row.map_err(|error| not_csv(&error))?;
+        if record.len() != width {
+            return Err(unequal(number, record.len(), width));
+        }
         let line = line(&record, places, number, domains)?;
         if lines
             .iter()
@@ -179,12 +180,6 @@ pub fn to_csv<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Result<Vec<u8>, 
 fn not_csv(error: &csv::Error) -> CliError {
     let line = error.position().map_or(1, csv::Position::line);
     let why = match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => text!(
-            "{len} colonnes au lieu de {expected_len} ; mettez entre guillemets les valeurs qui ont une virgule",
-            "{len} columns instead of {expected_len}; quote values that hold a comma"
-        ),
         csv::ErrorKind::Utf8 { .. } => text!("pas en UTF-8", "not UTF-8"),
         _ => text!("CSV illisible", "unreadable CSV"),
     };
@@ -192,6 +187,14 @@ fn not_csv(error: &csv::Error) -> CliError {
     CliError::usage(text!(
         "fichier de comptes, ligne {line} : {fr}",
         "accounts file, line {line}: {en}"
+    ))
+    .remedy(expected())
+}
+
+fn unequal(line: u64, len: usize, width: usize) -> CliError {
+    CliError::usage(text!(
+        "fichier de comptes, ligne {line} : {len} colonnes au lieu de {width} ; mettez entre guillemets les valeurs qui contiennent le séparateur",
+        "accounts file, line {line}: {len} columns instead of {width}; quote values that hold the separator"
     ))
     .remedy(expected())
 }
@@ -228,6 +231,14 @@ mod tests {
         let again = parse(&to_csv(&lines).unwrap(), None).unwrap();
         assert_eq!(again[0].target_user.to_string(), "jeanne@caen.example");
         assert_eq!(again[0].source_password.expose_secret(), "p,\"w");
+    }
+
+    #[test]
+    fn a_table_of_a_french_excel_is_read() {
+        let text = format!("{HEAD}old,p,jeanne@caen.example,x\n,,,\n").replace(',', ";");
+        let lines = parse(text.replace('\n', "\r\n").as_bytes(), None).unwrap();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].source_password.expose_secret(), "p");
     }
 
     #[test]

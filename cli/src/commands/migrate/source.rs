@@ -91,6 +91,10 @@ fn why(error: &AddressError) -> Text {
             "credentials belong in the accounts file"
         ),
         AddressError::Host => text!("l'hôte manque", "the host is missing"),
+        AddressError::HostName(name) => text!(
+            "{name} n'est pas un nom d'hôte ; écrivez-le sous sa forme ASCII, xn--…",
+            "{name} is no host name; write it in its ASCII form, xn--…"
+        ),
         AddressError::Query(why) => text!("{why}", "{why}"),
     }
 }

@@ -33,7 +33,7 @@ async fn session(data: &[u8]) {
     let stream = Box::new(Cursor::new(data.to_vec()));
     let mut wire = Wire::new(stream, "fuzz:1".to_owned(), timeouts);
     let mut flags = FlagInterner::default();
-    let style = NameStyle { separator: Some('/'), prefix: "INBOX/".to_owned() };
+    let style = NameStyle { separator: Some('/'), prefix: "INBOX/".to_owned(), utf8: false };
     while let Ok(raw) = wire.receive(&BodySink::HashOnly).await {
         let body = raw.body.as_ref().map(|(_, body)| (body.size, body.hash));
         let Ok(response) = parse_response(raw, &mut flags) else { continue };

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::Account;
 use super::place::Reader;
+use super::sheet::Sheet;
 use crate::imap::{ImapError, Security};
 
 /// The columns of an accounts file, in order.
@@ -89,13 +90,11 @@ pub fn parse_accounts(
     options: &EndpointOptions,
 ) -> Result<Vec<Account>, AccountsError> {
     let tls = Security::tls(options.ca_file.as_deref())?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::Headers)
-        .from_reader(bytes);
-    let header = reader.headers().map_err(|error| csv_error(&error))?.clone();
+    let (mut sheet, header) = Sheet::open(bytes).map_err(|error| csv_error(&error))?;
+    let columns = sheet.columns();
     let mut places = [0usize; 6];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
-        let name = |found: &str| found.trim_start_matches('\u{feff}') == column;
+        let name = |found: &str| found == column;
         *place = header
             .iter()
             .position(name)
@@ -103,9 +102,15 @@ pub fn parse_accounts(
     }
     let mut accounts = Vec::new();
     let mut seen = std::collections::HashMap::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| csv_error(&error))?;
-        let line = record.position().map_or(0, csv::Position::line);
+    for row in sheet.rows() {
+        let (line, record) = row.map_err(|error| csv_error(&error))?;
+        if record.len() != columns {
+            let found = record.len();
+            let reason = format!(
+                "{found} columns instead of {columns}; quote values that hold the separator"
+            );
+            return Err(AccountsError::Csv { line, reason });
+        }
         let cell = |index: usize| record.get(places[index]).unwrap_or("");
         let side = |first: usize| Reader {
             cells: [cell(first), cell(first + 1), cell(first + 2)],
@@ -142,11 +147,6 @@ pub fn parse_accounts(
 fn csv_error(error: &csv::Error) -> AccountsError {
     let line = error.position().map_or(1, csv::Position::line);
     let reason = match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => {
-            format!("{len} columns instead of {expected_len}; quote values that hold a comma")
-        }
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8; save the file as UTF-8".to_owned(),
         _ => error.to_string(),
     };
@@ -180,6 +180,20 @@ mod tests {
         assert_eq!(source.port, 993);
         assert_eq!(source.password_length(), 4);
         assert_eq!(accounts[0].target.url(), "imaps://new.example:1993");
+    }
+
+    #[test]
+    fn tables_of_a_french_excel_are_read() {
+        let rows = "imaps://old.example,a,x,imaps://new.example,b,z\n,,,,,\n";
+        let text = format!("{HEAD}{rows}")
+            .replace(',', ";")
+            .replace('\n', "\r\n");
+        let options = EndpointOptions::default();
+        let accounts = parse_accounts(text.as_bytes(), &options).expect("good");
+        assert_eq!(accounts.len(), 1);
+        let short = text.replace(";z", "");
+        let error = parse_accounts(short.as_bytes(), &options).expect_err("a column is missing");
+        assert!(error.to_string().contains("line 2: 5 columns"), "{error}");
     }
 
     #[test]

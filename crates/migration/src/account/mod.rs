@@ -3,6 +3,7 @@
 mod files;
 mod list;
 mod place;
+pub mod sheet;
 
 use secrecy::{ExposeSecret, SecretString};
 

@@ -12,7 +12,7 @@ use super::lines::{Component, Malformed, components};
 pub struct Object {
     /// Its UID; for a contact without one, none.
     pub uid: Option<String>,
-    /// Its bytes as a file of its own.
+    /// Its bytes as a file of its own; those that are not UTF-8 as [`crate::raw`] carries them.
     pub text: String,
 }
 
@@ -36,7 +36,7 @@ pub struct Split {
     pub bad: Vec<Bad>,
 }
 
-/// Splits a text.
+/// Splits a text; bytes that are not UTF-8 are as [`crate::raw`] carries them.
 pub fn split(kind: Kind, text: &str) -> Split {
     let mut split = Split::default();
     let tops = components(text);
@@ -85,24 +85,40 @@ impl Split {
             self.fail(calendar.bytes.clone(), None, why);
             return;
         }
+        if let Some(why) = &calendar.unreadable {
+            // A line of the calendar itself: its entries are none the worse.
+            self.fail(calendar.bytes.clone(), None, why.clone());
+        }
+        let methods = calendar.values("METHOD");
+        let scheduling = methods.into_iter().any(|method| !method.trim().is_empty());
         let mut groups: BTreeMap<&str, Vec<&Component>> = BTreeMap::new();
         let mut order = Vec::new();
         for component in &calendar.inside {
             match component.name.as_str() {
-                "VTIMEZONE" => {}
-                "VEVENT" | "VTODO" | "VJOURNAL" | "VFREEBUSY" => match check_entry(component) {
-                    Ok(uid) => {
-                        let group = groups.entry(uid).or_default();
-                        if group.is_empty() {
-                            order.push(uid);
+                "VTIMEZONE" => {
+                    let count = component.values("TZID").count();
+                    if count > 1 {
+                        let why = Malformed::Count("TZID", component.name.clone(), count);
+                        self.fail(component.bytes.clone(), None, why);
+                    }
+                }
+                // To be ignored (RFC 5545 3.6); the file itself is kept.
+                other if other.starts_with("X-") => {}
+                "VEVENT" | "VTODO" | "VJOURNAL" | "VFREEBUSY" => {
+                    match check_entry(component, scheduling) {
+                        Ok(uid) => {
+                            let group = groups.entry(uid).or_default();
+                            if group.is_empty() {
+                                order.push(uid);
+                            }
+                            group.push(component);
                         }
-                        group.push(component);
+                        Err(why) => {
+                            let uid = component.values("UID").next().map(str::to_owned);
+                            self.fail(component.bytes.clone(), uid, why);
+                        }
                     }
-                    Err(why) => {
-                        let uid = component.values("UID").next().map(str::to_owned);
-                        self.fail(component.bytes.clone(), uid, why);
-                    }
-                },
+                }
                 other => {
                     let why =
                         Malformed::Value("BEGIN", other.to_owned(), "VEVENT, VTODO or VJOURNAL");
@@ -144,18 +160,17 @@ fn check_calendar(calendar: &Component) -> Result<(), Malformed> {
     if version != "2.0" {
         return Err(Malformed::Value("VERSION", version.to_owned(), "2.0"));
     }
-    calendar.one("PRODID")?;
-    for zone in calendar
-        .inside
-        .iter()
-        .filter(|inside| inside.name == "VTIMEZONE")
-    {
-        zone.one("TZID")?;
+    match calendar.values("PRODID").count() {
+        1 => Ok(()),
+        count => Err(Malformed::Count("PRODID", calendar.name.clone(), count)),
     }
-    Ok(())
 }
 
-fn check_entry(entry: &Component) -> Result<&str, Malformed> {
+/// `scheduling`: the calendar tells a METHOD, which may speak of an entry without its time.
+fn check_entry(entry: &Component, scheduling: bool) -> Result<&str, Malformed> {
+    if let Some(why) = unreadable(entry) {
+        return Err(why.clone());
+    }
     let uid = entry.one("UID")?;
     for name in [
         "DTSTART",
@@ -178,11 +193,17 @@ fn check_entry(entry: &Component) -> Result<&str, Malformed> {
                     "a date or a date and time",
                 ));
             }
-        } else if name == "DTSTART" && entry.name == "VEVENT" {
+        } else if name == "DTSTART" && entry.name == "VEVENT" && !scheduling {
             return Err(Malformed::Count(name, entry.name.clone(), 0));
         }
     }
     Ok(uid)
+}
+
+/// The first line of a component, or of one inside it, that is not UTF-8.
+fn unreadable(component: &Component) -> Option<&Malformed> {
+    let inside = || component.inside.iter().find_map(unreadable);
+    component.unreadable.as_ref().or_else(inside)
 }
 
 /// `20261124` or `20261124T200000`, with `Z` or without.
@@ -210,10 +231,15 @@ fn check_card(card: &Component) -> Result<(), Malformed> {
         "2.1" => "N",
         _ => return Err(Malformed::Value("VERSION", version, "2.1, 3.0 or 4.0")),
     };
-    let names = card
-        .values(name_needed)
-        .filter(|name| !name.trim().is_empty());
-    if names.count() == 0 {
+    // Old cards are in whatever alphabet their program used, told or not.
+    if let Some(why) = unreadable(card).filter(|_| version != "2.1") {
+        return Err(why.clone());
+    }
+    let told = |name| card.values(name).any(|value| !value.trim().is_empty());
+    // A contact without a name, of a firm say, has an empty one.
+    let empty = card.values(name_needed).next().is_some();
+    let known_by = ["FN", "ORG", "NICKNAME", "EMAIL", "TEL"];
+    if !(told(name_needed) || empty && known_by.into_iter().any(told)) {
         return Err(Malformed::Count(name_needed, card.name.clone(), 0));
     }
     if card.values("UID").count() > 1 {
@@ -297,6 +323,57 @@ mod tests {
             "VERSION is \"1.0\"; 2.0 was expected"
         );
         assert_eq!(split(Kind::Calendar, "").bad[0].why, Malformed::Empty);
+    }
+
+    #[test]
+    fn calendars_are_judged_as_their_programs_write_them() {
+        let event = |lines: &str| format!("BEGIN:VEVENT\r\nUID:a\r\n{lines}END:VEVENT\r\n");
+        let timed = event("DTSTART;TZID=\"Romance Standard Time\":20240722T080000\r\n");
+        let zone = |tzid: &str| format!("BEGIN:VTIMEZONE\r\n{tzid}END:VTIMEZONE\r\n");
+        let (cancel, reply) = (
+            event("DTSTAMP:20240722T080000Z\r\n"),
+            event("SUMMARY:x\r\n"),
+        );
+        for inside in [
+            format!("METHOD:CANCEL\r\n{cancel}"),
+            format!("METHOD:REPLY\r\n{reply}"),
+            format!("BEGIN:X-ROOM\r\nX-A:b\r\nEND:X-ROOM\r\n{timed}"),
+            format!("{}{timed}", zone("TZID:\r\n")),
+            format!("{}{timed}", zone("")),
+            event("DTSTART;TZID=:20240722T080000\r\nX_OLD:1\r\n"),
+            event("DTSTART:20240722\r\nSUMMARY;CHARSET=ISO-8859-1:\u{10FFE9}t\u{10FFE9}\r\n"),
+        ] {
+            let found = calendar(&inside);
+            assert_eq!(found.bad, [], "{inside}");
+            assert_eq!(found.objects.len(), 1, "{inside}");
+        }
+        // One line that is not UTF-8 is told, and its entry alone is left.
+        let latin = event("DTSTART:20240722\r\nSUMMARY:\u{10FFE9}\r\n");
+        let found = calendar(&format!("{timed}{}", latin.replace("UID:a", "UID:b")));
+        assert_eq!((found.objects.len(), found.bad.len()), (1, 1));
+        let why = found.bad[0].why.to_string();
+        assert!(why.starts_with("line 11, SUMMARY, is not UTF-8"), "{why}");
+        // Without a METHOD an entry has its time.
+        assert_eq!(calendar(&event("")).bad.len(), 1);
+    }
+
+    #[test]
+    fn old_cards_and_nameless_ones_are_kept() {
+        let outlook = "BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=Windows-1252:Lef\u{10FFE8}vre\r\n\
+             ORG:Mairie d'H\u{10FFE9}rouville\r\nNOTE;ENCODING=QUOTED-PRINTABLE:ligne=0D=0A=\r\n\
+             suite: =E9\r\n\r\nEND:VCARD\r\n";
+        let firm = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:\r\nN:;;;;\r\nORG:Mairie\r\nEND:VCARD\r\n";
+        let found = split(Kind::Contacts, &format!("{outlook}{firm}"));
+        assert_eq!(found.bad, []);
+        let texts: Vec<&str> = found.objects.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(texts, [outlook, firm]);
+        // A newer card is UTF-8, and an empty one is nobody.
+        for bad in [
+            outlook.replace("2.1", "3.0").replace("N;", "FN:x\r\nN;"),
+            firm.replace("ORG:Mairie", "ORG:"),
+        ] {
+            assert_eq!(split(Kind::Contacts, &bad).bad.len(), 1, "{bad}");
+        }
     }
 
     #[test]

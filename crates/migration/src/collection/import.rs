@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Collection, Kind, lines::Malformed, split};
 use crate::model::FolderPath;
 use crate::proof::{CollectionProof, Exception, Reason};
+use crate::raw;
 use crate::target::disk;
 
 /// Largest file that is read: a calendar of a hundred thousand entries is smaller.
@@ -93,30 +94,22 @@ fn import_file(
     }
     let bytes = fs::read(file).map_err(|error| disk::at(file, &error))?;
     collection.keep_original(&bytes)?;
-    match std::str::from_utf8(&bytes) {
-        Err(error) => {
-            let why = Malformed::NotUtf8(error.valid_up_to());
-            except(
-                &mut collection,
-                Some(size),
-                format!("{}: {why}", file.display()),
-            );
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        let words = format!("{}: {}", file.display(), Malformed::NotUtf8(0));
+        except(&mut collection, Some(size), words);
+    } else {
+        let text = raw::text(&bytes);
+        let split = split(kind, &text);
+        for object in &split.objects {
+            collection.add(object)?;
         }
-        Ok(text) => {
-            let split = split(kind, text);
-            for object in &split.objects {
-                collection.add(object)?;
-            }
-            for bad in split.bad {
-                let uid = bad.uid.map_or(String::new(), |uid| format!(", UID {uid}"));
-                let words = format!(
-                    "{}, byte {}{uid}: {}",
-                    file.display(),
-                    bad.bytes.start,
-                    bad.why
-                );
-                except(&mut collection, Some(bad.bytes.len() as u64), words);
-            }
+        for bad in split.bad {
+            let uid = bad.uid.map_or(String::new(), |uid| format!(", UID {uid}"));
+            // The place in the file, where a raw byte is one byte.
+            let start = raw::bytes(&text[..bad.bytes.start]).len();
+            let size = raw::bytes(&text[bad.bytes.clone()]).len();
+            let words = format!("{}, byte {start}{uid}: {}", file.display(), bad.why);
+            except(&mut collection, Some(size as u64), words);
         }
     }
     import.collections.push(collection.finish()?);
@@ -126,6 +119,42 @@ fn import_file(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_kept_whatever_their_alphabet() {
+        let source = tempfile::tempdir().expect("folder");
+        let root = tempfile::tempdir().expect("folder");
+        let card =
+            b"BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=Windows-1252:Lef\xe8vre\r\nEND:VCARD\r\n";
+        let folded = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Zo\xc3\r\n \xa9\r\nEND:VCARD\r\n";
+        let bad = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:\xe9\r\nEND:VCARD\r\n";
+        let all = [&card[..], folded, bad].concat();
+        fs::write(source.path().join("a.vcf"), &all).expect("write");
+        let utf16 = "\u{feff}BEGIN".encode_utf16().flat_map(u16::to_le_bytes);
+        let utf16: Vec<u8> = utf16.collect();
+        fs::write(source.path().join("b.vcf"), utf16).expect("write");
+        let import = import(Kind::Contacts, source.path(), root.path(), "a").expect("import");
+        let of = |place: usize| {
+            let proof: &CollectionProof = &import.collections[place];
+            (proof.items, proof.exceptions)
+        };
+        assert_eq!((of(0), of(1)), ((2, 1), (0, 1)));
+        let at = card.len() + folded.len();
+        let words = [
+            format!("byte {at}: line 12, FN, is not UTF-8"),
+            "byte 0 is not UTF-8".to_owned(),
+        ];
+        for (told, words) in import.exceptions.iter().zip(words) {
+            assert!(told.detail.contains(&words), "{}", told.detail);
+        }
+        assert_eq!(import.exceptions[0].size, Some(bad.len() as u64));
+        let kept = fs::read_dir(root.path().join("contacts/a")).expect("objects");
+        let mut kept: Vec<Vec<u8>> = kept
+            .map(|entry| fs::read(entry.expect("entry").path()).expect("an object"))
+            .collect();
+        kept.sort();
+        assert_eq!(kept, [&card[..], folded]);
+    }
 
     #[test]
     fn a_folder_of_cards_with_one_bad() {

@@ -3,7 +3,10 @@
 
 use std::ops::Range;
 
+use encoding_rs::Encoding;
 use thiserror::Error;
+
+use crate::raw;
 
 /// Components within components that are followed.
 const DEEPEST: usize = 16;
@@ -35,6 +38,9 @@ pub enum Malformed {
     /// The text is not UTF-8.
     #[error("byte {0} is not UTF-8; save the file as UTF-8")]
     NotUtf8(usize),
+    /// A line is not UTF-8, and nothing says what it is.
+    #[error("line {0}, {1}, is not UTF-8 and tells no CHARSET; save the file as UTF-8")]
+    LineNotUtf8(usize, String),
     /// There is nothing in it.
     #[error("it holds no component")]
     Empty,
@@ -45,8 +51,29 @@ pub enum Malformed {
 pub struct Line {
     /// Its name in capitals, without group and parameters.
     pub name: String,
+    /// Its parameters as they are written.
+    pub parameters: String,
     /// Its value, unfolded, as it is written.
     pub value: String,
+}
+
+impl Line {
+    /// The value of a parameter, without its quotes.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let mut all = self.parameters.split(';');
+        all.find_map(|one| {
+            let (found, value) = one.split_once('=')?;
+            let same = found.trim().eq_ignore_ascii_case(name);
+            same.then(|| value.trim().trim_matches('"'))
+        })
+    }
+
+    /// Whether its bytes are UTF-8, or of the alphabet that it names.
+    fn is_readable(&self) -> bool {
+        let named = || self.parameter("CHARSET");
+        raw::is_text(&self.value)
+            || named().is_some_and(|name| Encoding::for_label(name.as_bytes()).is_some())
+    }
 }
 
 /// One component.
@@ -62,6 +89,8 @@ pub struct Component {
     pub bytes: Range<usize>,
     /// Bytes of its own lines, each with its continuations.
     pub spans: Vec<Range<usize>>,
+    /// The first of its own lines that is neither UTF-8 nor of an alphabet that it names.
+    pub unreadable: Option<Malformed>,
     begun: usize,
 }
 
@@ -139,6 +168,10 @@ fn read_line(raw: &str) -> Option<Line> {
         let blank = place > 0 && piece.starts_with([' ', '\t']);
         unfolded.push_str(if blank { &piece[1..] } else { piece });
     }
+    // A line may be folded between two bytes of one character: those are one again now.
+    if !raw::is_text(&unfolded) {
+        unfolded = raw::text(&raw::bytes(&unfolded));
+    }
     let mut quoted = false;
     let colon = unfolded.char_indices().find_map(|(place, character)| {
         if character == '"' {
@@ -149,9 +182,12 @@ fn read_line(raw: &str) -> Option<Line> {
     let (head, value) = (&unfolded[..colon], &unfolded[colon + 1..]);
     let name = head.split(';').next().unwrap_or("");
     let name = name.rsplit('.').next().unwrap_or(name);
-    let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let valid = !name.is_empty() && name.bytes().all(good);
+    let parameters = head.split_once(';').map_or("", |(_, rest)| rest);
     valid.then(|| Line {
         name: name.to_ascii_uppercase(),
+        parameters: parameters.to_owned(),
         value: value.to_owned(),
     })
 }
@@ -178,6 +214,10 @@ impl Finder {
             "END" => self.finish(number, span, &line.value),
             _ => match self.open.last_mut() {
                 Some(component) => {
+                    if !line.is_readable() && component.unreadable.is_none() {
+                        let name = line.name.clone();
+                        component.unreadable = Some(Malformed::LineNotUtf8(number, name));
+                    }
                     component.lines.push(line);
                     component.spans.push(span);
                 }
@@ -203,6 +243,7 @@ impl Finder {
             inside: Vec::new(),
             bytes: span.clone(),
             spans: Vec::new(),
+            unreadable: None,
             begun: number,
         });
     }
@@ -271,14 +312,46 @@ mod tests {
             card.lines[0],
             Line {
                 name: "TEL".into(),
+                parameters: "TYPE=\"a:b\"".into(),
                 value: "+33 1 23".into()
             }
         );
+        assert_eq!(card.lines[0].parameter("type"), Some("a:b"));
         assert_eq!(&text[card.bytes.clone()], text);
         assert_eq!(
             &text[card.spans[0].clone()],
             "item1.TEL;TYPE=\"a:b\":+33 1\r\n  23\r\n"
         );
+    }
+
+    #[test]
+    fn a_fold_inside_a_character_is_undone_before_it_is_read() {
+        let bytes = b"BEGIN:VCARD\r\nFN:Zo\xc3\r\n \xa9 \xf0\x9f\r\n\t\x93\xab\r\nEND:VCARD\r\n";
+        let text = raw::text(bytes);
+        let tops = components(&text);
+        let card = tops[0].as_ref().expect("a card");
+        assert_eq!(card.one("FN").expect("a name"), "Zoé 📫");
+        assert_eq!(card.unreadable, None);
+        assert_eq!(&*raw::bytes(&text[card.bytes.clone()]), bytes);
+    }
+
+    #[test]
+    fn lines_are_utf8_or_name_their_alphabet() {
+        let told = |line: &[u8]| {
+            let text = [b"BEGIN:VCARD\n", line, b"\nEND:VCARD\n"].concat();
+            let tops = components(&raw::text(&text));
+            tops[0].as_ref().expect("a card").unreadable.clone()
+        };
+        let bad = Some(Malformed::LineNotUtf8(2, "NOTE".to_owned()));
+        assert_eq!(told(b"NOTE:\xe9"), bad);
+        assert_eq!(told(b"NOTE;CHARSET=klingon:\xe9"), bad);
+        for good in [
+            b"NOTE;CHARSET=Windows-1252:\xe9".as_slice(),
+            b"NOTE;LANGUAGE=fr;charset=\"iso-8859-15\":\xa4",
+            "NOTE:é".as_bytes(),
+        ] {
+            assert_eq!(told(good), None);
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub use lines::Malformed;
 
 use crate::model::{MessageHash, hash_of_hashes};
 use crate::proof::CollectionProof;
+use crate::raw;
 use crate::target::disk;
 use crate::target::export::names::write_level;
 
@@ -92,7 +93,8 @@ impl Collection {
     /// Keeps an object. The same object again changes nothing; another version of it is kept
     /// beside the first.
     pub fn add(&mut self, object: &Object) -> io::Result<()> {
-        let hash = MessageHash::of(object.text.as_bytes());
+        let bytes = raw::bytes(&object.text);
+        let hash = MessageHash::of(&bytes);
         let uid = object.uid.as_deref().unwrap_or("sans-uid");
         let shown: String = uid
             .chars()
@@ -111,7 +113,7 @@ impl Collection {
         if !self.seen.insert((name, hash)) {
             return Ok(());
         }
-        if self.put(&path, object.text.as_bytes())? {
+        if self.put(&path, &bytes)? {
             self.written += 1;
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! One account from survey to proof.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use super::Job;
 use super::batch::Caution;
@@ -10,6 +11,7 @@ use super::options::Verification;
 use super::plan::{FolderPlan, afresh, plan};
 use super::prove;
 use super::renamed;
+use super::views::Views;
 use crate::account::Account;
 use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
@@ -162,9 +164,11 @@ async fn copy_inner(
         }
     };
     note_left_alone(&*source, report);
+    let unread = source.unread_lines();
     let (surveyed, replaced) = follow(job, &mut journal, &mut *source, surveyed, report).await?;
     let folders = surveyed.len();
-    let (work, skipped) = sort_out(job, &journal, surveyed, &replaced, report);
+    let views = Views::of(journal.state(), &surveyed);
+    let (work, skipped) = sort_out(job, &journal, surveyed, (&replaced, views.as_ref()), report);
     if attempt == 0 {
         let to_copy = work.iter().map(|(_, plan)| plan.uids.len() as u64).sum();
         job.progress.event(Event::Surveyed {
@@ -180,8 +184,9 @@ async fn copy_inner(
             mend_flags: attempt > 0 || journal.state().interrupted,
         };
         let ends = (source, target, caution);
-        done = carry(job, &context, &mut journal, ends, work, report).await?;
+        done = carry(job, &context, &mut journal, ends, (work, views), report).await?;
     }
+    note_unread(unread.load(Ordering::Relaxed), report);
     prove::folders(&journal, &done, &skipped, report);
     collections::keep(job, report).await?;
     // The target that copied may be gone by now; what it summarises is on its disk.
@@ -225,14 +230,21 @@ fn sort_out(
     job: &Job,
     journal: &Journal,
     surveyed: Vec<SourceFolder>,
-    replaced: &HashSet<FolderPath>,
+    (replaced, views): (&HashSet<FolderPath>, Option<&Views>),
     report: &mut AccountReport,
 ) -> (Vec<(SourceFolder, FolderPlan)>, Vec<SourceFolder>) {
     let mut skipped = Vec::new();
     let mut work = Vec::new();
     for folder in surveyed {
-        if let Some(why) = &folder.unreadable {
-            let reason = Reason::SourceFolderUnavailable;
+        let told = folder
+            .unreadable
+            .as_ref()
+            .map(|why| (Reason::SourceFolderUnavailable, why));
+        let told = told.or(folder
+            .partly
+            .as_ref()
+            .map(|why| (Reason::SourceUndeliverable, why)));
+        if let Some((reason, why)) = told {
             let user = job.account.source.user();
             let exception = Exception::new(user, &folder.path, None, reason).saying(why);
             job.progress.event(Event::Exception {
@@ -240,12 +252,14 @@ fn sort_out(
                 exception: exception.clone(),
             });
             report.exceptions.push(exception);
+        }
+        if folder.unreadable.is_some() {
             continue;
         }
         let plan = if replaced.contains(&folder.path) {
             afresh(&folder)
         } else {
-            plan(&folder, journal.state())
+            plan(&folder, journal.state(), views)
         };
         let subscribe = folder.subscribed && !journal.state().subscribed.contains(&folder.path);
         let unverified = plan.unverified && job.options.verification == Verification::New
@@ -256,6 +270,7 @@ fn sort_out(
             work.push((folder, plan));
         }
     }
+    work.sort_by_key(|(folder, _)| folder.view);
     (work, skipped)
 }
 
@@ -268,4 +283,21 @@ fn note_left_alone(source: &dyn Source, report: &mut AccountReport) {
     report
         .notes
         .extend(source.left_alone().into_iter().map(note));
+    report
+        .notes
+        .extend(source.subscriptions_unknown().map(|detail| Note {
+            kind: NoteKind::SubscriptionsUnknown,
+            folder: String::new(),
+            detail,
+        }));
+}
+
+fn note_unread(lines: u64, report: &mut AccountReport) {
+    if lines > 0 {
+        report.notes.push(Note {
+            kind: NoteKind::LinesPassedOver,
+            folder: String::new(),
+            detail: format!("{lines} lines"),
+        });
+    }
 }

@@ -1,5 +1,6 @@
 //! What a writer takes, sends and counts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -19,6 +20,8 @@ pub(super) struct Counts {
     pub(super) written_bytes: u64,
     pub(super) matched: u64,
     pub(super) vanished: u64,
+    /// Messages by folder whose date of arrival is that of their own header.
+    pub(super) header_dates: BTreeMap<usize, u64>,
 }
 
 /// A batch in flight, or about to be.

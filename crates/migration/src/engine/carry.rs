@@ -13,13 +13,14 @@ use super::prove;
 use super::recover::settle;
 use super::unsynced;
 use super::verifier;
+use super::views::Views;
 use super::writer::{Parts, Writer};
 use crate::context::Context;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, Record};
 use crate::model::FolderPath;
 use crate::progress::Event;
-use crate::proof::{AccountReport, Exception, Reason};
+use crate::proof::{AccountReport, Exception, Note, NoteKind, Reason};
 use crate::source::{FolderWork, Source, SourceFolder};
 use crate::target::{FlagChange, Target, WantedFolder};
 
@@ -29,7 +30,7 @@ pub(super) async fn carry(
     context: &Context,
     journal: &mut Journal,
     (source, mut target, caution): (Box<dyn Source>, Box<dyn Target>, Caution),
-    work: Vec<(SourceFolder, FolderPlan)>,
+    (work, views): (Vec<(SourceFolder, FolderPlan)>, Option<Views>),
     report: &mut AccountReport,
 ) -> Result<Vec<prove::Done>, MigrationError> {
     let opened = open_folders(job, journal, &mut *target, work, report).await?;
@@ -56,12 +57,19 @@ pub(super) async fn carry(
         stop: &job.stop,
         caution,
         connection,
+        views,
     };
     let (counts, outcome) = copy_messages(job, source, parts).await;
     report.written_messages += counts.written;
     report.written_bytes += counts.written_bytes;
     report.matched_messages += counts.matched;
     report.vanished_messages += counts.vanished;
+    let dated = counts.header_dates.iter();
+    report.notes.extend(dated.map(|(folder, messages)| Note {
+        kind: NoteKind::DateFromHeader,
+        folder: runs[*folder].source.path.to_string(),
+        detail: format!("{messages} messages"),
+    }));
     report.flag_changes += changed;
     drop(finished);
     let verdicts = verifier

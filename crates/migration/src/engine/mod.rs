@@ -15,9 +15,11 @@ mod plan;
 mod prove;
 mod recover;
 mod refused;
+mod remarks;
 mod renamed;
 mod unsynced;
 mod verifier;
+mod views;
 mod waiting;
 mod writer;
 

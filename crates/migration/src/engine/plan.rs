@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::views::Views;
 use crate::journal::{FolderState, JournalState};
 use crate::model::{FlagSet, Uid};
 use crate::source::{Entries, Entry, SourceFolder};
@@ -38,11 +39,15 @@ pub(super) struct FolderPlan {
 
 /// Plans a folder that the journal knows nothing of, whatever it has at its path.
 pub(super) fn afresh(folder: &SourceFolder) -> FolderPlan {
-    plan(folder, &JournalState::default())
+    plan(folder, &JournalState::default(), None)
 }
 
-/// Plans one folder.
-pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan {
+/// Plans one folder; `views` tells where messages are, if the source has views.
+pub(super) fn plan(
+    folder: &SourceFolder,
+    journal: &JournalState,
+    views: Option<&Views>,
+) -> FolderPlan {
     let state = journal
         .folder(&folder.path)
         .filter(|state| state.record.source_validity == folder.validity);
@@ -55,9 +60,17 @@ pub(super) fn plan(folder: &SourceFolder, journal: &JournalState) -> FolderPlan 
         known: state.is_some(),
         ..FolderPlan::default()
     };
+    let left_out = |uid: Uid| {
+        let hash = state.and_then(|state| state.left_out.get(&uid));
+        let there = |hash| views.is_some_and(|views| views.elsewhere(hash, &folder.path));
+        hash.copied().is_some_and(there)
+    };
     for entry in entries {
         match state.and_then(|state| state.items.get(entry.uid)) {
+            None if left_out(entry.uid) => {}
             None => plan.uids.push(entry.uid),
+            // That no flags were told does not say that they were taken away.
+            Some(_) if folder.flagless.binary_search(&entry.uid).is_ok() => {}
             Some(item) if item.flags != entry.flags && item.target_uid != 0 => {
                 plan.flags.push(FlagWork {
                     source_uid: entry.uid,
@@ -161,11 +174,11 @@ mod tests {
                 .iter()
                 .map(|uid| Entry { uid: *uid, flags: FlagSet::default() })
                 .collect();
-            let plan = plan(&folder(1, entries.clone()), &journal);
+            let plan = plan(&folder(1, entries.clone()), &journal, None);
             let expected: Vec<Uid> = source.difference(&held).copied().collect();
             prop_assert_eq!(plan.uids, expected);
             prop_assert!(plan.flags.is_empty());
-            let renumbered = super::plan(&folder(2, entries), &journal);
+            let renumbered = super::plan(&folder(2, entries), &journal, None);
             prop_assert_eq!(renumbered.uids.len(), source.len());
         }
     }
@@ -178,14 +191,14 @@ mod tests {
             flags: FlagSet::default(),
         };
         let all = folder(1, vec![entry(1), entry(3), entry(4)]);
-        assert_eq!(plan(&all, &state).gone, [2]);
+        assert_eq!(plan(&all, &state, None).gone, [2]);
         state.apply(Record::Gone(0, vec![2]));
-        assert!(plan(&all, &state).gone.is_empty());
+        assert!(plan(&all, &state, None).gone.is_empty());
         let mut told = folder(1, Vec::new());
         told.entries = Entries::Changed(Vec::new());
-        assert!(plan(&told, &state).gone.is_empty());
+        assert!(plan(&told, &state, None).gone.is_empty());
         told.gone = vec![(2, 3), (4_000_000_000, u32::MAX)];
-        assert_eq!(plan(&told, &state).gone, [3]);
+        assert_eq!(plan(&told, &state, None).gone, [3]);
     }
 
     #[test]
@@ -201,12 +214,29 @@ mod tests {
                 flags: FlagSet::default(),
             },
         ];
-        let plan = plan(&folder(1, entries), &journal(&[1, 2]));
+        let plan = plan(&folder(1, entries), &journal(&[1, 2]), None);
         assert_eq!(plan.flags.len(), 1);
         assert_eq!(
             (plan.flags[0].source_uid, plan.flags[0].target_uid),
             (1, 1001)
         );
         assert_eq!(plan.flags[0].now, seen);
+    }
+
+    #[test]
+    fn flags_that_were_not_told_are_not_taken_away() {
+        let mut journal = journal(&[1, 2]);
+        let seen = FlagSet::new(["\\Seen"]);
+        journal.apply(Record::Flags(0, 1, seen.clone()));
+        journal.apply(Record::Flags(0, 2, seen));
+        let entry = |uid| Entry {
+            uid,
+            flags: FlagSet::default(),
+        };
+        let mut folder = folder(1, vec![entry(1), entry(2)]);
+        assert_eq!(plan(&folder, &journal, None).flags.len(), 2);
+        folder.flagless = vec![2];
+        assert_eq!(plan(&folder, &journal, None).flags[0].source_uid, 1);
+        assert_eq!(plan(&folder, &journal, None).flags.len(), 1);
     }
 }

@@ -117,8 +117,45 @@ pub(super) fn folders(
             });
         }
     }
+    let known = done
+        .iter()
+        .filter_map(|one| journal.state().by_id(one.run.id))
+        .chain(
+            skipped
+                .iter()
+                .filter_map(|source| journal.state().folder(&source.path)),
+        );
+    for state in known {
+        let mut note = |kind, detail| {
+            let folder = state.record.path.to_string();
+            report.notes.push(Note {
+                kind,
+                folder,
+                detail,
+            });
+        };
+        if !state.substitutes.is_empty() {
+            note(
+                NoteKind::Substitute,
+                format!("UIDs {:?}", state.substitutes),
+            );
+        }
+        let left_out = left_out(state);
+        if left_out > 0 {
+            note(NoteKind::View, format!("{left_out} messages"));
+        }
+    }
     proofs.sort_by(|a, b| a.path.cmp(&b.path));
     report.folders = proofs;
+}
+
+/// Messages of a view that are not copied, since another folder has them.
+fn left_out(state: &FolderState) -> u64 {
+    let left = state
+        .left_out
+        .keys()
+        .filter(|uid| !state.items.contains(**uid));
+    left.count() as u64
 }
 
 fn proof(
@@ -154,6 +191,7 @@ fn proof(
         target_name: state.record.target_name.clone(),
         source_messages: u64::from(source.watermark.messages),
         copied_messages,
+        left_out_messages: left_out(state),
         copied_bytes: state.items.iter().map(|item| item.size).sum(),
         source_hash: source_hash.to_string(),
         verified_messages,

@@ -10,9 +10,10 @@ use super::folder::FolderRun;
 use super::options::Options;
 use super::unsynced::{Unsynced, Waiting};
 use super::verifier::verify_job;
+use super::views::Views;
 use crate::error::{EndpointError, MigrationError};
 use crate::journal::{Journal, Record};
-use crate::model::Uid;
+use crate::model::{MessageHash, Uid};
 use crate::progress::Progress;
 use crate::proof::{Exception, Reason};
 use crate::source::{Delivery, Item, MissingReason};
@@ -47,6 +48,12 @@ pub(super) struct Writer<'a> {
     collecting: Option<Batch>,
     collected: u64,
     pub(super) full: u32,
+    /// The next message, when the source tells no flags with it.
+    pub(super) unflagged: Option<Uid>,
+    /// Where messages are, if the source has views.
+    pub(super) views: Option<Views>,
+    /// Messages that were left out and are not journalled yet.
+    pub(super) left_out: Vec<(usize, Uid, MessageHash)>,
 }
 
 /// Everything a writer works with.
@@ -63,6 +70,7 @@ pub(super) struct Parts<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) caution: Caution,
     pub(super) connection: u64,
+    pub(super) views: Option<Views>,
 }
 
 impl<'a> Writer<'a> {
@@ -80,6 +88,7 @@ impl<'a> Writer<'a> {
             stop,
             caution,
             connection,
+            views,
         } = parts;
         Self {
             account,
@@ -102,6 +111,9 @@ impl<'a> Writer<'a> {
             collecting: None,
             collected: 0,
             full: 0,
+            unflagged: None,
+            views,
+            left_out: Vec::new(),
         }
     }
 
@@ -140,6 +152,7 @@ impl<'a> Writer<'a> {
     async fn take(&mut self, delivery: Delivery) -> Result<(), MigrationError> {
         match delivery {
             Delivery::Item(folder, item) => self.take_item(folder, item).await,
+            Delivery::Remark(folder, uid, remark) => self.remark(folder, uid, remark),
             Delivery::Missing(folder, uid, why, detail) => {
                 let reason = match why {
                     MissingReason::Undeliverable => Reason::SourceUndeliverable,
@@ -157,6 +170,7 @@ impl<'a> Writer<'a> {
                 Ok(())
             }
             Delivery::FolderEnd(folder) => {
+                self.note_left_out()?;
                 self.flush().await?;
                 self.folders[folder].ended = true;
                 if !self.is_in_flight(folder) {
@@ -168,7 +182,11 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn take_item(&mut self, folder: usize, item: Item) -> Result<(), MigrationError> {
+    async fn take_item(&mut self, folder: usize, mut item: Item) -> Result<(), MigrationError> {
+        self.flags_seen(folder, &mut item);
+        let Some(item) = self.in_view(folder, item)? else {
+            return Ok(());
+        };
         let Some(item) = self.claim(folder, item)? else {
             return Ok(());
         };
@@ -242,6 +260,7 @@ impl<'a> Writer<'a> {
     }
 
     async fn drain(&mut self) -> Result<(), MigrationError> {
+        self.note_left_out()?;
         while !self.in_flight.is_empty() {
             self.acknowledge().await?;
         }
@@ -335,7 +354,8 @@ impl<'a> Writer<'a> {
     /// Marks a folder whose every message was handled, and lets it be read back.
     pub(super) fn conclude_folder(&mut self, folder: usize) -> Result<(), MigrationError> {
         let run = &self.folders[folder];
-        if run.absent == 0 {
+        // One that was listed in part is asked for all again.
+        if run.absent == 0 && run.source.partly.is_none() {
             let record = Record::Complete(
                 run.id,
                 run.source.watermark,

@@ -32,6 +32,9 @@ pub enum AddressError {
     /// It names no host.
     #[error("the host is missing; write imaps://host:993")]
     Host,
+    /// Its host is no name that can be looked up.
+    #[error("{0} is no host name; write it in its ASCII form, xn--…")]
+    HostName(String),
     /// What is behind its `?` is wrong.
     #[error("{0}")]
     Query(String),
@@ -87,6 +90,7 @@ impl Address {
         }
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or(AddressError::Host)?;
+        let host = ascii(host)?;
         let (login, compress) = parse_query(url.query_pairs()).map_err(AddressError::Query)?;
         Ok(Self {
             host: host
@@ -98,6 +102,37 @@ impl Address {
             compress,
         })
     }
+}
+
+/// The host as it is looked up, and as certificates name it: a name with accents in its `xn--` form
+/// (RFC 5891). One in ASCII stays as it is written, since journals are named after it.
+fn ascii(host: &str) -> Result<String, AddressError> {
+    if !host.contains('%') {
+        return Ok(host.to_owned());
+    }
+    let wrong = || AddressError::HostName(host.to_owned());
+    // A URL of a scheme that it does not know has such a name in percent signs.
+    let name = percent_decode(host).ok_or_else(wrong)?;
+    match url::Host::parse(&name) {
+        Ok(url::Host::Domain(name)) => Ok(name),
+        _ => Err(AddressError::HostName(name)),
+    }
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        if *byte == b'%' {
+            let (digits, after) = after.split_at_checked(2)?;
+            out.extend(hex::decode(digits).ok()?);
+            rest = after;
+        } else {
+            out.push(*byte);
+            rest = after;
+        }
+    }
+    String::from_utf8(out).ok()
 }
 
 /// Reads `auth=…&master=…&compress=…`; the error names what was expected.
@@ -151,6 +186,46 @@ mod tests {
     fn parse(query: &str) -> Result<(Login, Compressing), String> {
         let url = url::Url::parse(&format!("imaps://a?{query}")).expect("a URL");
         parse_query(url.query_pairs())
+    }
+
+    #[test]
+    fn names_with_accents_are_looked_up_in_ascii() {
+        let host = |url: &str| {
+            let (scheme, url) = Scheme::of(url).expect("a URL");
+            Address::read(scheme, &url).map(|address| address.host)
+        };
+        for (url, expected) in [
+            (
+                "imaps://messagerie.hérouville.example:993",
+                "messagerie.xn--hrouville-b4a.example",
+            ),
+            (
+                "imap+starttls://HÉROUVILLE.example",
+                "xn--hrouville-b4a.example",
+            ),
+            ("imaps://bücher。example", "xn--bcher-kva.example"),
+            (
+                "imaps://he\u{301}rouville.example",
+                "xn--hrouville-b4a.example",
+            ),
+            ("imaps://Old.Example:1993", "Old.Example"),
+            (
+                "imaps://xn--hrouville-b4a.example",
+                "xn--hrouville-b4a.example",
+            ),
+            ("imaps://192.0.2.7", "192.0.2.7"),
+            ("imaps://[2001:db8::1]", "2001:db8::1"),
+        ] {
+            assert_eq!(host(url).as_deref(), Ok(expected), "{url}");
+        }
+        for url in [
+            "imaps://a%00b",
+            "imaps://%ff.example",
+            "imaps://a\u{ad}%20b.example",
+        ] {
+            let error = host(url).expect_err(url);
+            assert!(error.to_string().contains("xn--"), "{error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use super::ImapError;
 use super::wire_flags::WireFlags;
 use crate::model::Uid;
+use crate::raw;
 
 /// A command line without its tag and its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,6 +144,15 @@ impl MailboxName {
             return Err(ImapError::Name { name });
         }
         Ok(Self(name.to_vec()))
+    }
+
+    /// Reads a name that a listing gave, whose raw bytes are as [`raw`] carries them.
+    ///
+    /// # Errors
+    ///
+    /// When no quoted string can carry it.
+    pub fn of(name: &str) -> Result<Self, ImapError> {
+        Self::parse(raw::bytes(name))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

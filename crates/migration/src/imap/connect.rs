@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -85,18 +84,7 @@ impl std::fmt::Debug for Security {
 impl Security {
     /// TLS that trusts the public authorities and, if given, those of a PEM file.
     pub fn tls(ca_file: Option<&Path>) -> Result<Self, ImapError> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        if let Some(path) = ca_file {
-            add_pem(&mut roots, path)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ImapError::CaFile(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self::Tls(Arc::new(config)))
+        Ok(Self::Tls(Arc::new(super::trust::config(ca_file)?)))
     }
 
     /// The same trust, reached through STARTTLS.
@@ -107,24 +95,6 @@ impl Security {
             other => other.clone(),
         }
     }
-}
-
-fn add_pem(roots: &mut rustls::RootCertStore, path: &Path) -> Result<(), ImapError> {
-    let explain = |reason: String| ImapError::CaFile(format!("{}: {reason}", path.display()));
-    let mut found = 0;
-    for certificate in
-        CertificateDer::pem_file_iter(path).map_err(|error| explain(error.to_string()))?
-    {
-        let certificate = certificate.map_err(|error| explain(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| explain(error.to_string()))?;
-        found += 1;
-    }
-    if found == 0 {
-        return Err(explain("it holds no PEM certificate".to_owned()));
-    }
-    Ok(())
 }
 
 /// Opens a connection; the greeting is not read yet, and STARTTLS is still to come.
@@ -166,10 +136,7 @@ pub(super) async fn secure(
     address: &str,
     timeouts: Timeouts,
 ) -> Result<Box<dyn Stream>, ImapError> {
-    let refused = |source| ImapError::Tls {
-        address: address.to_owned(),
-        source,
-    };
+    let refused = |source| ImapError::of_tls(address, source);
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| refused(std::io::Error::other(error)))?;

@@ -30,6 +30,32 @@ pub enum ImapError {
         #[source]
         source: std::io::Error,
     },
+    /// It speaks no TLS that is spoken here.
+    #[error(
+        "failed to open TLS with {address}: TLS 1.2 or TLS 1.3 is needed, and {said}; let its \
+         administrator allow one of them, or put a TLS proxy in front of it"
+    )]
+    TlsVersion {
+        /// `host:port`.
+        address: String,
+        /// What it did.
+        said: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It speaks no TLS on this port.
+    #[error(
+        "failed to open TLS with {address}: what it says is no TLS; use its TLS port, usually 993, \
+         or imap+starttls:// with this one"
+    )]
+    NotTls {
+        /// `host:port`.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// No way to TLS: nothing is told in clear.
     #[error(
         "failed to open TLS with {address} through STARTTLS: {said}; nothing was sent in clear; \
@@ -133,6 +159,17 @@ pub enum ImapError {
         /// The server's words.
         said: String,
     },
+    /// A mailbox without a folder: every mailbox has an INBOX.
+    #[error(
+        "failed to find a folder: {address} lists none, and does not open INBOX ({said}); look at \
+         the login's rights and, on Zimbra, for a share that is broken"
+    )]
+    NoFolder {
+        /// `host:port`.
+        address: String,
+        /// What it said of INBOX.
+        said: String,
+    },
     /// A local file for a large message could not be used.
     #[error("failed to keep a large message on disk")]
     Spill(#[source] std::io::Error),
@@ -147,6 +184,39 @@ fn goodbye(text: &str) -> String {
 }
 
 impl ImapError {
+    /// Why a TLS session could not be opened.
+    pub(super) fn of_tls(address: &str, source: std::io::Error) -> Self {
+        use rustls::{AlertDescription, Error};
+        let address = address.to_owned();
+        let inner = source
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>());
+        let said = match inner {
+            Some(Error::InvalidMessage(_)) => return Self::NotTls { address, source },
+            Some(Error::PeerIncompatible(_)) => "it speaks an older one",
+            Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) => "it refuses both",
+            Some(Error::AlertReceived(
+                AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+            )) => "it has no cipher in common with this program, as old servers do not",
+            None if source.kind() == std::io::ErrorKind::UnexpectedEof
+                || source.kind() == std::io::ErrorKind::ConnectionReset =>
+            {
+                "it hung up without a word, as servers do that speak only older ones"
+            }
+            _ => return Self::Tls { address, source },
+        };
+        Self::TlsVersion {
+            address,
+            said,
+            source,
+        }
+    }
+
+    /// True when TLS fails for what the server speaks, not for its certificate.
+    pub fn is_tls_version(&self) -> bool {
+        matches!(self, Self::TlsVersion { .. } | Self::NotTls { .. })
+    }
+
     /// True when the credentials were refused: trying again will not help.
     pub fn is_login(&self) -> bool {
         matches!(self, Self::Login { .. })
@@ -181,6 +251,11 @@ impl ImapError {
         }
     }
 
+    /// True when the mailbox shows no folder at all.
+    pub fn is_bare(&self) -> bool {
+        matches!(self, Self::NoFolder { .. })
+    }
+
     /// True when a new connection may help.
     pub fn is_transient(&self) -> bool {
         !matches!(
@@ -191,7 +266,10 @@ impl ImapError {
                 | Self::CaFile(_)
                 | Self::Spill(_)
                 | Self::Tls { .. }
+                | Self::TlsVersion { .. }
+                | Self::NotTls { .. }
                 | Self::NoStartTls { .. }
+                | Self::NoFolder { .. }
         )
     }
 }

@@ -13,6 +13,8 @@ pub struct FetchItem {
     pub flags: Option<FlagSet>,
     /// INTERNALDATE, when told and readable.
     pub date: Option<InternalDate>,
+    /// Whether an INTERNALDATE was told, readable or not.
+    pub dated: bool,
     /// RFC822.SIZE as the server claims it: never trusted for reading.
     pub claimed_size: Option<u64>,
     /// MODSEQ.
@@ -42,6 +44,7 @@ pub(super) fn parse_fetch(
             }
             b"FLAGS" => item.flags = Some(interner.intern(cursor.flags()?)),
             b"INTERNALDATE" => {
+                item.dated = true;
                 if let Text::Bytes(bytes) = cursor.string()? {
                     item.date = InternalDate::parse(&String::from_utf8_lossy(&bytes));
                 }

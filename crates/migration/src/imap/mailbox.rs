@@ -3,11 +3,12 @@
 use super::cursor::{Cursor, Text};
 use super::response::{ListItem, StatusItem, lossy};
 use crate::model::Uid;
+use crate::raw;
 
-/// A string that must be there.
+/// A string that must be there; bytes that are no text are carried as [`raw`] does.
 pub(super) fn needed(cursor: &mut Cursor<'_>) -> Result<String, String> {
     match cursor.string()? {
-        Text::Bytes(bytes) => Ok(lossy(&bytes)),
+        Text::Bytes(bytes) => Ok(raw::text(&bytes)),
         Text::Nil | Text::Body => Err(cursor.wanted("a string")),
     }
 }
@@ -97,6 +98,13 @@ pub(super) fn parse_vanished(cursor: &mut Cursor<'_>) -> Result<Vec<(Uid, Uid)>,
         ranges.push((first.min(last), first.max(last)));
     }
     Ok(ranges)
+}
+
+/// Numbers that a SEARCH found; what is none among them is left out.
+pub(super) fn parse_search(cursor: &mut Cursor<'_>) -> Vec<Uid> {
+    let text = lossy(cursor.rest());
+    let numbers = text.split_ascii_whitespace();
+    numbers.filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Resource name, usage and limit of each.

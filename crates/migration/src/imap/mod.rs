@@ -16,6 +16,7 @@ mod namespace;
 mod pace;
 mod response;
 mod session;
+mod trust;
 pub mod utf7;
 mod wire;
 mod wire_date;

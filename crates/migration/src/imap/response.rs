@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::extent::{parse_acl, parse_my_rights};
 use super::fetch::{FetchItem, parse_fetch};
-use super::mailbox::{parse_list, parse_mailbox_status, parse_quota, parse_vanished};
+use super::mailbox::{parse_list, parse_mailbox_status, parse_quota, parse_search, parse_vanished};
 use super::namespace::{Namespaces, parse_namespaces};
 use super::wire::RawResponse;
 use crate::model::{FlagInterner, Uid};
@@ -96,6 +96,13 @@ pub enum Untagged {
     Acl(String, super::extent::Rights),
     /// MYRIGHTS: the folder and the rights.
     MyRights(String, String),
+    /// SEARCH: UIDs or numbers.
+    Search(Vec<u32>),
+    /// EXPUNGE: a message is gone since the folder was opened.
+    Expunge,
+    /// A line that cannot be read: its first word in capitals, and the line with what was expected.
+    /// Whoever needs it asks again or tells; for others it is nothing.
+    Unreadable(String, String),
     /// Anything else.
     Other,
 }
@@ -134,10 +141,19 @@ pub fn parse_response(mut raw: RawResponse, flags: &mut FlagInterner) -> Result<
     if cursor.take(b'+') {
         return Ok(Response::Continue);
     }
+    if shadow.text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Response::Untagged(unreadable(&shadow.text, "nothing")));
+    }
     if cursor.take(b'*') {
-        cursor.expect(b' ')?;
+        cursor.spaces();
         let payload = body.map(|(_, payload)| payload);
-        return parse_untagged(&mut cursor, flags, payload).map(Response::Untagged);
+        let with_body = payload.is_some();
+        let parsed = parse_untagged(&mut cursor, flags, payload);
+        return match parsed {
+            // Where a body is, its length may be the fault: what follows cannot be trusted.
+            Err(reason) if !with_body => Ok(Response::Untagged(unreadable(&shadow.text, &reason))),
+            parsed => parsed.map(Response::Untagged),
+        };
     }
     let tag = lossy(cursor.atom()?);
     cursor.expect(b' ')?;
@@ -149,6 +165,24 @@ pub fn parse_response(mut raw: RawResponse, flags: &mut FlagInterner) -> Result<
         code,
         text,
     })
+}
+
+/// Characters of an unreadable line that are told.
+const SHOWN: usize = 120;
+
+/// What cannot be read, with the word that says what it was meant to be.
+fn unreadable(line: &[u8], reason: &str) -> Untagged {
+    let text = lossy(line);
+    let mut words = text.trim_start_matches('*').split_ascii_whitespace();
+    let first = words.next().unwrap_or_default();
+    let numbered = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    let word = if numbered { words.next() } else { Some(first) };
+    let shown: String = text.chars().take(SHOWN).collect();
+    tracing::debug!(line = %shown.escape_debug(), reason, "line_not_read");
+    Untagged::Unreadable(
+        word.unwrap_or_default().to_ascii_uppercase(),
+        format!("\"{}\": {reason}", shown.escape_debug()),
+    )
 }
 
 pub(super) fn lossy(bytes: &[u8]) -> String {
@@ -203,6 +237,9 @@ fn parse_untagged(
         if word.eq_ignore_ascii_case(b"EXISTS") {
             return Ok(Untagged::Exists(u32::try_from(number).unwrap_or(u32::MAX)));
         }
+        if word.eq_ignore_ascii_case(b"EXPUNGE") {
+            return Ok(Untagged::Expunge);
+        }
         return Ok(Untagged::Other);
     }
     let word = cursor.atom()?.to_ascii_uppercase();
@@ -222,6 +259,7 @@ fn parse_untagged(
         b"LSUB" => parse_list(cursor, true).map(Untagged::List),
         b"STATUS" => parse_mailbox_status(cursor).map(Untagged::MailboxStatus),
         b"NAMESPACE" => parse_namespaces(cursor).map(Untagged::Namespace),
+        b"SEARCH" => Ok(Untagged::Search(parse_search(cursor))),
         b"VANISHED" => parse_vanished(cursor).map(Untagged::Vanished),
         b"QUOTA" => parse_quota(cursor).map(Untagged::Quota),
         b"ACL" => parse_acl(cursor).map(|(name, rights)| Untagged::Acl(name, rights)),
@@ -261,6 +299,40 @@ mod tests {
             Some("$x \\Seen")
         );
         assert!(item.date.is_some() && item.body.is_none());
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_nothing_but_told() {
+        for (line, word) in [
+            ("* 3 FETCH (FLAGS (\\Seen", "FETCH"),
+            ("*  LIST (\\X) \"", "LIST"),
+            ("* QUOTA \"a\" (STORAGE x y)", "QUOTA"),
+            ("*", ""),
+            ("", ""),
+            ("* VANISHED x", "VANISHED"),
+            ("* STATUS INBOX", "STATUS"),
+        ] {
+            let Ok(Response::Untagged(Untagged::Unreadable(found, told))) =
+                parse(line.as_bytes(), &[])
+            else {
+                panic!("{line}")
+            };
+            assert_eq!(found, word, "{line}");
+            assert!(told.contains(": "), "{told}");
+        }
+        // What has another number of spaces is read.
+        for line in ["*  522 EXISTS", "* 522  EXISTS", "*\t522 EXISTS "] {
+            let parsed = parse(line.replace('\t', " ").as_bytes(), &[]);
+            let Ok(Response::Untagged(Untagged::Exists(522))) = parsed else {
+                panic!("{line}: {parsed:?}")
+            };
+        }
+        // A line that is no answer at all ends the conversation as before.
+        parse(b"hello", &[]).expect_err("no status");
+        let Ok(Response::Untagged(Untagged::Search(found))) = parse(b"* SEARCH 2  7 x", &[]) else {
+            panic!("a search")
+        };
+        assert_eq!(found, [2, 7]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::connect::Security;
@@ -65,6 +66,8 @@ pub struct Session {
     pub(super) round_trip: Option<Duration>,
     compressed: bool,
     examined: Option<Examined>,
+    /// Lines that could not be read.
+    unread: Arc<AtomicU64>,
 }
 
 /// A mailbox that the last EXAMINE opened.
@@ -92,6 +95,7 @@ impl Session {
             round_trip: None,
             compressed: false,
             examined: None,
+            unread: Arc::default(),
         };
         let greeting = session.next(&BodySink::HashOnly).await?;
         let Response::Untagged(Untagged::Status { status, code, text }) = greeting else {
@@ -174,6 +178,12 @@ impl Session {
     /// Time of one round trip, when the login told it.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
+    }
+
+    /// Counts lines that cannot be read where others of the same server are counted.
+    pub(crate) fn count_unread_in(&mut self, counter: &Arc<AtomicU64>) {
+        counter.fetch_add(self.unread.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.unread = Arc::clone(counter);
     }
 
     /// Leaves word that a mailbox stays open.
@@ -283,6 +293,9 @@ impl Session {
         })?;
         let response =
             parse_response(raw, &mut self.flags).map_err(|reason| self.wire.protocol(reason))?;
+        if let Response::Untagged(Untagged::Unreadable(..)) = &response {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+        }
         if let Response::Untagged(Untagged::Status {
             status: Status::Bye,
             text,

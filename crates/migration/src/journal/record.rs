@@ -84,4 +84,9 @@ pub enum Record {
     /// These messages were deleted at the source after they had been carried over; they stay at
     /// the target.
     Gone(FolderId, Vec<Uid>),
+    /// The source gave a text of its own in place of this message, and that was carried over.
+    Substitute(FolderId, Uid),
+    /// Messages of a view that are in another copied folder as well, with their hashes: they were
+    /// left out.
+    LeftOut(FolderId, Vec<(Uid, MessageHash)>),
 }

@@ -1,10 +1,10 @@
 //! What a journal's records add up to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::items::Items;
 use super::record::{FolderId, FolderRecord, Record, Watermark};
-use crate::model::{FlagSet, FolderPath, Uid};
+use crate::model::{FlagSet, FolderPath, MessageHash, Uid};
 
 /// One folder's state.
 #[derive(Clone, Debug)]
@@ -23,6 +23,10 @@ pub struct FolderState {
     pub identity: Option<String>,
     /// Source UIDs of items that are no longer at the source.
     pub gone: HashSet<Uid>,
+    /// Source UIDs in place of which the source gave a text of its own.
+    pub substitutes: BTreeSet<Uid>,
+    /// Messages that were left out, since another copied folder has them.
+    pub left_out: BTreeMap<Uid, MessageHash>,
 }
 
 /// An account's state.
@@ -120,6 +124,16 @@ impl JournalState {
                     folder.gone.extend(uids);
                 }
             }
+            Record::Substitute(id, uid) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.substitutes.insert(uid);
+                }
+            }
+            Record::LeftOut(id, messages) => {
+                if let Some(folder) = self.folders.get_mut(&id) {
+                    folder.left_out.extend(messages);
+                }
+            }
             Record::Opened => self.interrupted = true,
             Record::Closed => self.interrupted = false,
         }
@@ -156,6 +170,8 @@ impl JournalState {
             floor: 0,
             identity: None,
             gone: HashSet::new(),
+            substitutes: BTreeSet::new(),
+            left_out: BTreeMap::new(),
         };
         self.folders.insert(state.record.id, state);
     }

@@ -167,9 +167,9 @@ fn names(
     let taken = journal
         .folders()
         .filter(|state| !own.contains(&state.record.path))
-        .map(|state| state.record.target_name.to_lowercase())
+        .map(|state| state.record.target_name.clone())
         .collect();
-    let (names, told) = names::map(&wanted, &target.listing, taken);
+    let (names, told) = names::map(&wanted, &target.listing, &taken);
     findings.extend(told);
     names
 }

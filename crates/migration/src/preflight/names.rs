@@ -15,12 +15,14 @@ use crate::target::imap::choose_names;
 const LEVEL_MAX: usize = 255;
 
 /// The target's name of each folder, in order, as a copy will choose it, and what is to be told of
-/// them. `taken` (lower case) are names that belong to folders that are not wanted now.
+/// them. `taken` are names that belong to folders that are not wanted now.
 pub(super) fn map(
     wanted: &[WantedFolder],
     listing: &Listing,
-    mut taken: HashSet<String>,
+    taken: &HashSet<String>,
 ) -> (Vec<String>, Vec<Finding>) {
+    let taken = taken.iter().map(|name| listing.style.sameness(name));
+    let mut taken: HashSet<String> = taken.collect();
     let names = choose_names(listing, wanted, &mut taken);
     let mut findings: Vec<Finding> = wanted
         .iter()
@@ -118,7 +120,7 @@ mod tests {
         Listing {
             style: NameStyle {
                 separator: Some('/'),
-                prefix: String::new(),
+                ..NameStyle::default()
             },
             folders: vec![sent],
             ..Listing::default()
@@ -127,7 +129,7 @@ mod tests {
 
     fn concerns(names: &[&[&str]]) -> Vec<(Concern, Option<String>)> {
         let folders: Vec<WantedFolder> = names.iter().map(|levels| wanted(levels)).collect();
-        let (mapped, findings) = map(&folders, &target(), HashSet::new());
+        let (mapped, findings) = map(&folders, &target(), &HashSet::new());
         assert_eq!(mapped.len(), names.len());
         findings
             .into_iter()
@@ -152,7 +154,8 @@ mod tests {
         );
         let decomposed = "E\u{301}te\u{301}";
         let told = concerns(&[&["Été"], &[decomposed]]);
-        assert_eq!(told, [(Concern::NameTwins, Some(decomposed.to_owned()))]);
+        let both = [Concern::NameClash, Concern::NameTwins];
+        assert_eq!(told, both.map(|one| (one, Some(decomposed.to_owned()))));
         let long = "x".repeat(256);
         assert_eq!(concerns(&[&[&long]])[0].0, Concern::NameTooLong);
     }
@@ -163,7 +166,7 @@ mod tests {
             role: Some(Role::Sent),
             ..wanted(&["Sent Items"])
         };
-        let (names, findings) = map(&[sent], &target(), HashSet::new());
+        let (names, findings) = map(&[sent], &target(), &HashSet::new());
         assert_eq!(names, ["Envoy&AOk-s"]);
         let told = &findings[0];
         assert_eq!(
@@ -171,7 +174,7 @@ mod tests {
             (Concern::SpecialUse, "Envoyés", 1)
         );
         // Without the use, the path's name stands.
-        let (names, findings) = map(&[wanted(&["Sent Items"])], &target(), HashSet::new());
+        let (names, findings) = map(&[wanted(&["Sent Items"])], &target(), &HashSet::new());
         assert_eq!((names[0].as_str(), findings.len()), ("Sent Items", 0));
     }
 
@@ -179,7 +182,7 @@ mod tests {
     fn a_name_that_an_earlier_run_chose_stays() {
         let mut folder = wanted(&["a/b"]);
         folder.name = Some("autre".to_owned());
-        let (names, findings) = map(&[folder], &Listing::default(), HashSet::new());
+        let (names, findings) = map(&[folder], &Listing::default(), &HashSet::new());
         assert_eq!((names, findings), (vec!["autre".to_owned()], vec![]));
     }
 }

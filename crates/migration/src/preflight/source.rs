@@ -14,7 +14,7 @@ use crate::journal::Watermark;
 use crate::model::{FolderPath, Role, Uid};
 use crate::patience::{Side, Teller};
 use crate::payload::{BodySink, Room};
-use crate::source::imap::{list, open};
+use crate::source::imap::{list_source, open};
 use crate::source::{self, Entries, Known};
 
 /// Bytes of the sample, at most about.
@@ -71,13 +71,16 @@ async fn imap(endpoint: &Endpoint, reach: &Reach, limit: Option<u64>) -> Result<
         &reach.gate,
     )
     .await?;
-    let listing = list(&mut session).await?;
-    let names = listing.folders.iter().map(|f| MailboxName::parse(&f.name));
+    let listing = list_source(&mut session).await?;
+    let names = listing.folders.iter().map(|f| MailboxName::of(&f.name));
     let names: Vec<MailboxName> = names.collect::<Result<_, _>>()?;
+    let texts = listing.folders.iter().map(|f| f.name.as_str());
+    let paths = listing.style.read_all(&texts.collect::<Vec<_>>());
     let mut folders: Vec<Folder> = listing
         .folders
         .iter()
-        .map(|item| folder(item, &listing.style.read(&item.name), &listing))
+        .zip(&paths)
+        .map(|(item, path)| folder(item, path, &listing))
         .collect();
     let sizes = extent::folder_sizes(&mut session, &names).await?;
     for (index, folder) in folders.iter_mut().enumerate() {

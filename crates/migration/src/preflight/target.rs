@@ -31,7 +31,7 @@ pub(super) async fn scan(destination: &Destination, reach: &Reach) -> Result<Sca
     )
     .await?;
     let listing = list(&mut session).await?;
-    let inbox = [MailboxName::parse("INBOX")?];
+    let inbox = [MailboxName::of("INBOX")?];
     let mut rights = extent::rights(&mut session, &inbox).await?;
     Ok(Scan {
         quota: extent::quota(&mut session).await?,

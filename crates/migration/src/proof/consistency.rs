@@ -123,9 +123,8 @@ fn of_account(account: &AccountReport, found: &mut Vec<Inconsistency>) {
             add(Some(folder), Flaw::ReadBack);
         }
         if folder.complete {
-            missing += folder
-                .source_messages
-                .saturating_sub(folder.copied_messages);
+            let told = folder.copied_messages + folder.left_out_messages;
+            missing += folder.source_messages.saturating_sub(told);
         }
     }
     // What was deleted at the source during the run is missing rightly.
@@ -165,6 +164,7 @@ mod tests {
             target_name: "INBOX".into(),
             source_messages: 1,
             copied_messages: 1,
+            left_out_messages: 0,
             copied_bytes: 1,
             source_hash: hash.clone(),
             verified_messages: 1,

@@ -7,6 +7,7 @@ pub mod imap;
 pub mod pst;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -67,12 +68,42 @@ pub struct SourceFolder {
     pub entries: Entries,
     /// Why it cannot be read, if so.
     pub unreadable: Option<String>,
+    /// Why some of its messages are not among the entries, if so; the others are read.
+    pub partly: Option<String>,
     /// What it is for.
     pub role: Option<Role>,
+    /// Whether it shows what other folders hold.
+    pub view: View,
     /// The server's own identity for it, which a new name does not change.
     pub identity: Option<String>,
+    /// Entries, ascending, of which the source told no flags.
+    pub flagless: Vec<Uid>,
     /// Ranges of UIDs that the server tells to be gone since the journalled state.
     pub gone: Vec<(Uid, Uid)>,
+}
+
+/// Whether a folder shows what others hold, in the order in which they are copied.
+#[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum View {
+    /// It is a place of its own.
+    #[default]
+    None,
+    /// It shows all messages.
+    All,
+    /// It shows some that are in others too.
+    Some,
+}
+
+impl View {
+    /// What a LIST response's attributes say (RFC 6154; the last two are those of Gmail's XLIST).
+    pub fn among<'a>(attributes: impl IntoIterator<Item = &'a str>) -> Self {
+        let of = |attribute: &str| match attribute.to_ascii_lowercase().as_str() {
+            "\\all" | "\\allmail" => Self::All,
+            "\\flagged" | "\\important" | "\\starred" => Self::Some,
+            _ => Self::None,
+        };
+        attributes.into_iter().map(of).max().unwrap_or_default()
+    }
 }
 
 /// Messages to read from one folder.
@@ -110,8 +141,24 @@ pub enum Delivery {
     Missing(usize, Uid, MissingReason, String),
     /// A message of folder `index` that was deleted at the source meanwhile.
     Vanished(usize, Uid),
+    /// Something worth telling of a message of folder `index` that is delivered next.
+    Remark(usize, Uid, Remark),
     /// Folder `index` has nothing more.
     FolderEnd(usize),
+}
+
+/// What is particular about a message that a source delivers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Remark {
+    /// The server tells no date that a server keeps: that of its last hop stands for it, else its
+    /// own.
+    DateFromHeader,
+    /// Neither the server nor the message tells such a date.
+    NoDate,
+    /// The source tells no flags with the message: those that the survey saw stand.
+    NoFlags,
+    /// The server gives a text of its own in place of the message.
+    Substitute,
 }
 
 /// Why a source does not deliver a message.
@@ -138,6 +185,16 @@ pub trait Source: Send {
     /// Folders that the last survey saw but that belong to others or to all: they are left alone.
     fn left_alone(&self) -> Vec<FolderPath> {
         Vec::new()
+    }
+
+    /// Counts the answers of a server that could not be read and were not needed.
+    fn unread_lines(&self) -> Arc<AtomicU64> {
+        Arc::default()
+    }
+
+    /// Whether the last survey learnt which folders the user is subscribed to; if not, why.
+    fn subscriptions_unknown(&self) -> Option<String> {
+        None
     }
 
     /// Reads messages, folder after folder, into a bounded channel. Ends early, without error,

@@ -44,9 +44,12 @@ impl Which {
 
 /// What a kind of file target does, each call blocking.
 pub(super) trait Shelf: Send + 'static {
-    /// Makes the wanted folders exist.
-    fn prepare(&mut self, wanted: &[WantedFolder])
-    -> io::Result<Vec<Result<TargetFolder, String>>>;
+    /// Makes the wanted folders exist; none of them may get a `reserved` name.
+    fn prepare(
+        &mut self,
+        wanted: &[WantedFolder],
+        reserved: &[String],
+    ) -> io::Result<Vec<Result<TargetFolder, String>>>;
     /// A folder's present state.
     fn state(&mut self, name: &str) -> io::Result<TargetFolder>;
     /// Reads messages back.
@@ -114,6 +117,8 @@ struct Running<S> {
 /// A file target at work.
 pub(super) struct FilesTarget<S: Shelf> {
     root: PathBuf,
+    /// Names of folders that other parts of the source were copied to.
+    reserved: Vec<String>,
     idle: Option<S>,
     running: Option<Running<S>>,
     in_flight: VecDeque<oneshot::Receiver<Result<Ack, EndpointError>>>,
@@ -124,6 +129,7 @@ impl<S: Shelf> FilesTarget<S> {
     pub(super) fn new(root: &Path, shelf: S) -> Self {
         Self {
             root: root.to_owned(),
+            reserved: Vec::new(),
             idle: Some(shelf),
             running: None,
             in_flight: VecDeque::new(),
@@ -231,12 +237,17 @@ impl<S: Shelf> Drop for FilesTarget<S> {
 }
 
 impl<S: Shelf> Target for FilesTarget<S> {
+    fn reserve(&mut self, names: Vec<String>) {
+        self.reserved = names;
+    }
+
     fn prepare<'a>(
         &'a mut self,
         wanted: &'a [WantedFolder],
     ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>> {
-        let wanted = wanted.to_vec();
-        self.run(move |shelf| shelf.prepare(&wanted)).boxed()
+        let (wanted, reserved) = (wanted.to_vec(), self.reserved.clone());
+        self.run(move |shelf| shelf.prepare(&wanted, &reserved))
+            .boxed()
     }
 
     fn state<'a>(

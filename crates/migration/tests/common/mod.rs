@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod hands;
+pub mod script;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -33,7 +33,7 @@ fn answered(
 }
 
 /// Caen's certificate as a client of the region, with its key, in one file.
-fn client_of(namespace: &str, folder: &Path) -> anyhow::Result<std::path::PathBuf> {
+pub(crate) fn client_of(namespace: &str, folder: &Path) -> anyhow::Result<std::path::PathBuf> {
     let template = "go-template={{index .data \"tls.key\" | base64decode}}{{index .data \"tls.crt\" | base64decode}}";
     let pem = kubectl(&[
         "get",

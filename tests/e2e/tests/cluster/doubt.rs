@@ -83,6 +83,30 @@ impl Drop for Back {
     }
 }
 
+/// The definitions of the chart, put back also after a failure, as Helm's own: an upgrade would stop
+/// at a field that somebody else wrote.
+struct Definitions;
+
+impl Definitions {
+    fn put_back() -> anyhow::Result<()> {
+        let chart = shell::root().join("charts/melouvert-crds");
+        let text = shell::output(platform().tool("helm").args(["template", "x"]).arg(chart))?;
+        let mut apply = platform().tool("kubectl");
+        apply.args(["apply", "--server-side", "--force-conflicts"]);
+        apply.args(["--field-manager=helm", "-f", "-"]);
+        shell::output_with(&mut apply, Some(&text)).map(drop)
+    }
+}
+
+impl Drop for Definitions {
+    #[expect(clippy::print_stderr, reason = "nobody else hears of it")]
+    fn drop(&mut self) {
+        if let Err(error) = Self::put_back() {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
 fn patch_lifecycle(of: Example, lifecycle: &str) -> Vec<String> {
     Back::by(&[
         "patch",
@@ -108,13 +132,9 @@ fn an_object_that_cannot_be_read_stops_nobodys_mail() -> anyhow::Result<()> {
     let states =
         "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/lifecycle/enum";
     let newer = format!(r#"[{{"op":"add","path":"{states}/-","value":"Archived"}}]"#);
-    let older = format!(
-        r#"[{{"op":"replace","path":"{states}","value":["Active","Suspended","Terminating"]}}]"#
-    );
-    let back = Back(vec![
-        patch_lifecycle(ROUEN, "Active"),
-        Back::by(&[&crd[..], &[&older]].concat()),
-    ]);
+    let definitions = Definitions;
+    // Dropped first: the object must be readable again by the older definition.
+    let back = Back(vec![patch_lifecycle(ROUEN, "Active")]);
     kubectl(&[&crd[..], &[&newer]].concat())?;
     let archived = patch_lifecycle(ROUEN, "Archived");
     let archived: Vec<&str> = archived.iter().map(String::as_str).collect();
@@ -140,6 +160,7 @@ fn an_object_that_cannot_be_read_stops_nobodys_mail() -> anyhow::Result<()> {
     let (_, said) = melouvert_lists()?;
     ensure!(said.contains("col-217605401"), "{said}");
     drop(back);
+    drop(definitions);
     await_ready(ROUEN)
 }
 

@@ -17,7 +17,7 @@ fn region() -> Value {
             "database": {"host": "pg.essai.example", "port": 5432, "cidr": "192.0.2.7/32",
                 "ca": "-----BEGIN CERTIFICATE-----\n"},
             "dnsCidrs": ["192.0.2.53/32"], "sourceCidrs": ["10.20.0.7/32"], "ownCidrs": ["192.0.2.0/24"],
-            "migrationDoor": true}})
+            "migrationDoor": true, "trustedProxies": ["192.0.2.0/28"]}})
 }
 
 fn plan() -> Value {
@@ -32,7 +32,7 @@ pub(super) fn collectivity(spec: &Value) -> Value {
         "domains": ["lisieux.example"],
         "overrides": {"agents": 5, "storage": "3Gi", "mailboxQuota": "1Gi"},
         "contacts": {"dsi": "dsi@lisieux.example", "dpo": "dpo@lisieux.example"},
-        "lifecycle": "Active"});
+        "unalignedMail": "Junk", "lifecycle": "Active"});
     merge(&mut all, spec);
     json!({"apiVersion": "melouvert.fr/v1alpha1", "kind": "Collectivity",
         "metadata": {"name": format!("col-{LISIEUX}")}, "spec": all})
@@ -137,6 +137,11 @@ fn each_broken_field_of_a_region_is_named() -> anyhow::Result<()> {
         ("/spec/sourceCidrs", json!(["ancien"]), "spec.sourceCidrs"),
         ("/spec/ownCidrs", json!(["nœuds"]), "spec.ownCidrs"),
         ("/spec/migrationDoor", json!("oui"), "spec.migrationDoor"),
+        (
+            "/spec/trustedProxies",
+            json!(["192.0.2.7/28"]),
+            "spec.trustedProxies",
+        ),
     ];
     every_field_is_broken(&region(), &cases)?;
     refused_one_by_one(&region(), &cases)
@@ -199,6 +204,7 @@ fn each_broken_field_of_a_collectivity_is_named() -> anyhow::Result<()> {
         ),
         ("/spec/contacts/dsi", json!("la DSI"), "spec.contacts.dsi"),
         ("/spec/contacts/dpo", json!("@"), "spec.contacts.dpo"),
+        ("/spec/unalignedMail", json!("Garder"), "spec.unalignedMail"),
         ("/spec/lifecycle", json!("Endormie"), "spec.lifecycle"),
     ];
     let good = collectivity(&json!({}));

@@ -18,5 +18,6 @@ mod migration;
 mod on_call;
 mod refusals;
 mod repair;
+mod rights;
 mod uninstall;
 mod waves;

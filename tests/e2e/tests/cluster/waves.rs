@@ -101,19 +101,9 @@ fn support(arguments: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Binds the support to its role; it may create the Secrets that migrations need and read none.
+/// The support has its role by the chart's values; it may create the Secrets that migrations need and
+/// read none.
 fn support_may_create_accounts_secrets_alone() -> anyhow::Result<()> {
-    if kubectl(&["get", "clusterrolebinding", SUPPORT]).is_err() {
-        kubectl(&[
-            "create",
-            "clusterrolebinding",
-            SUPPORT,
-            "--clusterrole",
-            "melouvert-helpdesk",
-            "--user",
-            SUPPORT,
-        ])?;
-    }
     let secret = |verb: &str, name: &str| {
         kubectl(&[
             verb,

@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use syn::{Attribute, Expr, Item, Lit, Meta};
 
 /// Who attacks, in the order of the table: the name of the module and the words for people.
-const ATTACKERS: [(&str, &str); 8] = [
+const ATTACKERS: [(&str, &str); 9] = [
     ("stranger", "Un inconnu, sans compte"),
     ("agent", "Un agent, avec son mot de passe"),
     ("mail_pod", "Le pod de messagerie d'un espace, compromis"),
@@ -17,6 +17,7 @@ const ATTACKERS: [(&str, &str); 8] = [
     ("helpdesk", "L'équipe d'assistance d'un espace"),
     ("dsi", "La DSI d'un espace"),
     ("hoster", "Une personne de l'hébergeur"),
+    ("platform", "Une personne qui tient la plateforme"),
     ("operator_token", "Le jeton de l'opérateur, volé"),
 ];
 /// Modules that hold no attack.

@@ -9,18 +9,25 @@ mod watcher;
 use std::{path::PathBuf, sync::Arc};
 
 use melouvert_migration::{
-    Account, Options, Outcome, Report, collection::Kind as CollectionKind, engine::Verification,
+    Account, Options, Outcome, Report,
+    collection::Kind as CollectionKind,
+    engine::Verification,
+    proof::{AccountReport, Note},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     endpoints, limits,
-    proof::{document::Document, words, write_files},
+    proof::{
+        document::{Document, signature_path},
+        words, write_files,
+    },
 };
 use crate::{
     errors::{CliError, Kind},
     globals::Context,
     language::{French, about, arg},
+    outputs,
     text::{Lang, Text, text},
 };
 use line::Line;
@@ -155,6 +162,7 @@ impl Args {
         let accounts = self.endpoints.read(&self.accounts)?;
         let signer = self.sign.signer()?;
         let planned = planned::Planned::read(self.plan.as_deref(), &accounts)?;
+        self.check_outputs(signer.is_some())?;
         let options = Options {
             jobs: usize::from(self.jobs),
             verification: if self.verify_all {
@@ -173,18 +181,42 @@ impl Args {
         let (go, aside) = planned.split(accounts);
         let mut report = self.copy(go, &options, context).await;
         aside.into_report(&mut report);
-        if self.report.is_some() || self.html.is_some() {
-            let document = Document::of_report(&report, jiff::Timestamp::now())?;
-            let signature = signer.map(|signer| signer.sign_document(&document));
-            let signature = signature.transpose()?;
-            let (file, html) = (self.report.as_deref(), self.html.as_deref());
-            write_files(context, &document, signature.as_deref(), file, html)?;
-        }
+        let proven = self.prove(&report, signer.as_ref(), context);
         let lines: Vec<Line> = report.accounts.iter().cloned().map(Line).collect();
         context.printer.rows(&lines)?;
         say_collections(context, &report);
+        say_notes(context, &report);
         say_exceptions(context, &report);
-        outcome(&report)
+        proven.and_then(|()| outcome(&report))
+    }
+
+    /// Whatever is written at the end can be written.
+    fn check_outputs(&self, signed: bool) -> Result<(), CliError> {
+        let signature = self.report.as_deref().filter(|_| signed);
+        let signature = signature.map(signature_path);
+        outputs::check(&[
+            ("--report", self.report.as_deref()),
+            ("--report", signature.as_deref()),
+            ("--html", self.html.as_deref()),
+        ])?;
+        outputs::check_folder("--state", &self.state)
+    }
+
+    /// Writes the proof.
+    fn prove(
+        &self,
+        report: &Report,
+        signer: Option<&sign::Signer>,
+        context: &Context,
+    ) -> Result<(), CliError> {
+        let (file, html) = (self.report.as_deref(), self.html.as_deref());
+        if file.is_none() && html.is_none() {
+            return Ok(());
+        }
+        let document = Document::of_report(report, jiff::Timestamp::now())?;
+        let signature = signer.map(|signer| signer.sign_document(&document));
+        let signature = signature.transpose()?;
+        write_files(context, &document, signature.as_deref(), file, html)
     }
 
     async fn copy(&self, accounts: Vec<Account>, options: &Options, context: &Context) -> Report {
@@ -234,6 +266,26 @@ fn say_collections(context: &Context, report: &Report) {
                  folder collections"
             ));
         }
+    }
+}
+
+/// What is no fault and worth knowing; the proof has them all.
+fn say_notes(context: &Context, report: &Report) {
+    let of = |account: &AccountReport| {
+        let user = account.source_user.clone();
+        let told = |note: &Note| words::note(&user, note);
+        account.notes.iter().map(told).collect::<Vec<_>>()
+    };
+    let all: Vec<Text> = report.accounts.iter().flat_map(of).collect();
+    for note in all.iter().take(SHOWN) {
+        context.note(note);
+    }
+    if all.len() > SHOWN {
+        let more = all.len() - SHOWN;
+        context.note(&text!(
+            "… et {more} autres remarques, voir la preuve (--report)",
+            "… and {more} more notes, see the proof (--report)"
+        ));
     }
 }
 

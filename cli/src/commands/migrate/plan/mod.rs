@@ -17,6 +17,7 @@ use crate::{
     errors::{CliError, Kind},
     globals::Context,
     language::{French, about, arg},
+    outputs,
     printer::{Format, table},
     text::{Lang, text},
 };
@@ -94,6 +95,7 @@ impl Args {
     /// Scans, shows, keeps.
     pub async fn run(&self, context: &Context) -> Result<(), CliError> {
         let accounts = self.endpoints.read(&self.accounts)?;
+        outputs::check(&[("--save", self.save.as_deref())])?;
         let settings = Settings {
             jobs: usize::from(self.jobs),
             max_message_size: self.max_message_size.map(|size| size.as_u64()),

@@ -17,8 +17,13 @@ const SLOW: (&str, &str) = (
     "look at its load and at the line, or allow less with --min-rate, then run again: the copy goes on where it stood",
 );
 
+const TLS: (&str, &str) = (
+    "vérifiez le port, faites autoriser TLS 1.2 sur ce serveur ou placez devant lui un mandataire TLS, puis relancez",
+    "check the port, have TLS 1.2 allowed on that server or put a TLS proxy in front of it, then run again",
+);
+
 /// By the engine's stable identifiers.
-const FAILURES: [(&str, Words); 14] = [
+const FAILURES: [(&str, Words); 17] = [
     (
         "source_login_refused",
         Words {
@@ -63,6 +68,39 @@ const FAILURES: [(&str, Words); 14] = [
                 "the new server does not answer",
             ),
             remedy: SERVER,
+        },
+    ),
+    (
+        "source_tls_unknown",
+        Words {
+            why: (
+                "l'ancien serveur ne parle ni TLS 1.2 ni TLS 1.3",
+                "the old server speaks neither TLS 1.2 nor TLS 1.3",
+            ),
+            remedy: TLS,
+        },
+    ),
+    (
+        "target_tls_unknown",
+        Words {
+            why: (
+                "le nouveau serveur ne parle ni TLS 1.2 ni TLS 1.3",
+                "the new server speaks neither TLS 1.2 nor TLS 1.3",
+            ),
+            remedy: TLS,
+        },
+    ),
+    (
+        "source_without_folders",
+        Words {
+            why: (
+                "l'ancien serveur ne montre aucun dossier, pas même INBOX",
+                "the old server shows no folder, not even INBOX",
+            ),
+            remedy: (
+                "vérifiez les droits de l'identifiant et, sur Zimbra, qu'aucun partage n'est cassé, puis relancez",
+                "look at the login's rights and, on Zimbra, for a broken share, then run again",
+            ),
         },
     ),
     (

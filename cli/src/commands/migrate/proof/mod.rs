@@ -24,6 +24,7 @@ use crate::{
     globals::Context,
     input,
     language::{French, about, arg},
+    outputs,
     platform::PlatformClient,
     printer::table,
     text::{self, Lang, text},
@@ -109,6 +110,12 @@ impl Args {
             self.name.as_deref().unwrap_or_default(),
         );
         let siren = input::siren(siren)?;
+        let signature = self.file.as_deref().map(document::signature_path);
+        outputs::check(&[
+            ("--file", self.file.as_deref()),
+            ("--file", signature.as_deref()),
+            ("--html", self.html.as_deref()),
+        ])?;
         let (mut kept, report) = fetch(context, &siren, name).await?;
         let (text, signature) = (kept.document.take(), kept.signature.take());
         if self.file.is_none() && self.html.is_none() {

@@ -2,11 +2,14 @@
 
 use melouvert_migration::{
     collection::Kind,
-    proof::{AccountReport, AccountStatus, CollectionProof, Exception, Reason},
+    proof::{AccountReport, AccountStatus, CollectionProof, Exception, Note, NoteKind, Reason},
 };
 
 pub use super::failures::failure;
-use crate::text::{Lang, Text, text};
+use crate::{
+    harmless::line,
+    text::{Lang, Text, text},
+};
 
 /// An account's state in words.
 pub fn state(account: &AccountReport, lang: Lang) -> &'static str {
@@ -169,15 +172,73 @@ pub fn exception(exception: &Exception, lang: Lang) -> String {
         .into_iter()
         .chain(known.into_iter().flatten())
         .collect();
-    let place = parts.join(", ");
+    let place = line(&parts.join(", "));
     let why = why(exception.reason);
     let why = why.in_lang(lang);
     let colon = lang.pick(" :", ":");
     if exception.detail.is_empty() {
         format!("{place}{colon} {why}")
     } else {
-        format!("{place}{colon} {why} ({})", exception.detail)
+        format!("{place}{colon} {why} ({})", line(&exception.detail))
     }
+}
+
+/// What a note is about, in few words: French, then English.
+fn about(kind: NoteKind) -> (&'static str, &'static str) {
+    match kind {
+        NoteKind::FolderRenamed => (
+            "dossier renommé sur l'ancien serveur",
+            "the folder was renamed on the old server",
+        ),
+        NoteKind::FolderDeleted => (
+            "dossier disparu de l'ancien serveur",
+            "the folder is gone from the old server",
+        ),
+        NoteKind::FolderOfOthers => (
+            "dossier d'un autre ou de tous, laissé de côté",
+            "the folder belongs to another or to all, and was left alone",
+        ),
+        NoteKind::SpecialUse => (
+            "versé dans le dossier de même usage",
+            "it went to the folder of the same use",
+        ),
+        NoteKind::DateFromHeader => (
+            "l'ancien serveur ne dit pas la date d'arrivée : celle de l'en-tête est reprise",
+            "the old server tells no date of arrival: that of the header stands",
+        ),
+        NoteKind::Substitute => (
+            "textes que l'ancien serveur a donnés à la place de messages",
+            "texts that the old server gave in place of messages",
+        ),
+        NoteKind::LinesPassedOver => (
+            "réponses illisibles de l'ancien serveur, dont rien ne dépendait",
+            "unreadable answers of the old server, on which nothing depended",
+        ),
+        NoteKind::SubscriptionsUnknown => (
+            "l'ancien serveur ne dit pas les abonnements : l'agent choisira ses dossiers",
+            "the old server tells no subscriptions: the agent will choose folders",
+        ),
+        NoteKind::View => (
+            "vue d'autres dossiers : ce qu'ils ont déjà n'est pas copié deux fois",
+            "a view of other folders: what they have is not copied twice",
+        ),
+    }
+}
+
+/// One note in one line.
+pub fn note(user: &str, note: &Note) -> Text {
+    let (fr, en) = about(note.kind);
+    let place = if note.folder.is_empty() {
+        user.to_owned()
+    } else {
+        format!("{user}, {}", line(&note.folder))
+    };
+    let detail = if note.detail.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", line(&note.detail))
+    };
+    text!("{place} : {fr}{detail}", "{place}: {en}{detail}")
 }
 
 /// A size for people: `1,5 Mo` or `1.5 MB`.

@@ -71,7 +71,7 @@ impl World {
     async fn carry(&self, state: &Path, mut target: Mortal) -> Result<(), String> {
         let mut journal = Journal::open(state).map_err(told)?;
         let folder = self.surveyed();
-        let plan = plan(&folder, journal.state());
+        let plan = plan(&folder, journal.state(), None);
         let at_target = target.now();
         let opened = folder::open(&mut target, &mut journal, folder, plan, at_target).await;
         let mut run = opened.map_err(|_| "killed".to_owned())?;
@@ -109,6 +109,7 @@ impl World {
             stop: &stop,
             caution,
             connection: 1,
+            views: None,
         };
         let written = Writer::new(parts).write(deliveries).await;
         written.map_err(told)?;

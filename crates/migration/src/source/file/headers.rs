@@ -7,17 +7,17 @@ use mail_parser::DateTime;
 use crate::model::InternalDate;
 
 /// Longest header that is looked at.
-const LONGEST: u64 = 1 << 18;
+pub(crate) const LONGEST: usize = 1 << 18;
 
 /// The beginning of a message up to the end of its header.
 pub(super) fn head(message: &mut dyn Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    message.take(LONGEST).read_to_end(&mut bytes)?;
+    message.take(LONGEST as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// When a message arrived: the date of its topmost `Received`, else its `Date`.
-pub(super) fn arrival(header: &[u8]) -> Option<InternalDate> {
+pub(crate) fn arrival(header: &[u8]) -> Option<InternalDate> {
     let received = field(header, "Received").and_then(|value| {
         let (_, date) = value.rsplit_once(';')?;
         read(date)
@@ -36,11 +36,11 @@ fn read(text: &str) -> Option<InternalDate> {
         offset_minutes: if date.tz_before_gmt { -offset } else { offset },
     };
     // A server refuses what lies before 1970 or is no date of its calendar.
-    (found.unix >= 0 && InternalDate::parse(&found.to_imap()).is_some()).then_some(found)
+    (found.is_keepable() && InternalDate::parse(&found.to_imap()).is_some()).then_some(found)
 }
 
 /// The first field of a name, unfolded.
-pub(super) fn field(header: &[u8], name: &str) -> Option<String> {
+pub(crate) fn field(header: &[u8], name: &str) -> Option<String> {
     let mut value: Option<String> = None;
     for line in header.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -11,7 +11,7 @@ mod adaptor;
 mod crlf;
 mod deliver;
 pub mod eml;
-mod headers;
+pub(crate) mod headers;
 mod inflate;
 mod look;
 pub mod maildir;

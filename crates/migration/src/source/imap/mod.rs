@@ -1,13 +1,16 @@
 //! An IMAP source: everything is read with EXAMINE and BODY.PEEK.
 
+mod gather;
+mod judge;
 mod memory;
 mod read;
 mod scan;
 mod survey;
 
-pub(crate) use survey::{Listing, list, pipeline};
+pub(crate) use survey::{Listing, list, list_source, pipeline};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -96,6 +99,8 @@ pub struct ImapSource {
     patience: Patience,
     session: Option<Session>,
     left_alone: Vec<FolderPath>,
+    unread: Arc<AtomicU64>,
+    no_subscriptions: Option<String>,
 }
 
 impl ImapSource {
@@ -110,6 +115,8 @@ impl ImapSource {
             patience: Patience::new(backoff, Side::Source, Teller::default()),
             session: None,
             left_alone: Vec::new(),
+            unread: Arc::default(),
+            no_subscriptions: None,
         }
     }
 
@@ -130,7 +137,9 @@ impl ImapSource {
     async fn session(&mut self) -> Result<&mut Session, ImapError> {
         if self.session.is_none() {
             let (endpoint, patience) = (&self.endpoint, &mut self.patience);
-            self.session = Some(open(endpoint, self.timeouts, patience, &self.gate).await?);
+            let mut session = open(endpoint, self.timeouts, patience, &self.gate).await?;
+            session.count_unread_in(&self.unread);
+            self.session = Some(session);
         }
         // The branch above has just filled it.
         self.session.as_mut().ok_or_else(|| ImapError::Closed {
@@ -155,6 +164,7 @@ impl Source for ImapSource {
                     Ok(found) => {
                         self.left_alone = found.left_alone;
                         self.patience.restore();
+                        self.no_subscriptions = found.no_subscriptions;
                         return Ok(found.folders);
                     }
                     Err(error) => error,
@@ -186,6 +196,14 @@ impl Source for ImapSource {
 
     fn left_alone(&self) -> Vec<FolderPath> {
         self.left_alone.clone()
+    }
+
+    fn unread_lines(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.unread)
+    }
+
+    fn subscriptions_unknown(&self) -> Option<String> {
+        self.no_subscriptions.clone()
     }
 
     fn read(

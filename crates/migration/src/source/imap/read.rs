@@ -2,19 +2,21 @@
 //! stands alone.
 
 mod calm;
+mod undelivered;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tokio::sync::mpsc;
 
 use self::calm::Calm;
-use super::ImapSource;
+use super::gather::{Gathered, Told};
+use super::{ImapSource, judge};
 use crate::imap::{
-    Code, Command, Completion, ImapError, MailboxName, Response, Session, Status, UidSet, Untagged,
+    Code, Command, Completion, ImapError, MailboxName, Response, Session, UidSet, Untagged,
 };
 use crate::model::Uid;
-use crate::payload::BodySink;
-use crate::source::{Delivery, FolderWork, Item, MissingReason};
+use crate::payload::{BodySink, SPILL_ABOVE};
+use crate::source::{Delivery, FolderWork, MissingReason};
 
 /// FETCH commands in flight.
 const WINDOW: usize = 3;
@@ -22,12 +24,15 @@ const WINDOW: usize = 3;
 const CHUNK: usize = 128;
 /// Failures of one message alone before it is set aside.
 const STRIKES: u32 = 2;
+
 /// A FETCH to send.
 #[derive(Clone, Debug)]
 struct Job {
     folder: usize,
     uids: Vec<Uid>,
     strikes: u32,
+    /// Only whether the message is still there is asked.
+    look: bool,
 }
 
 /// A command in flight.
@@ -40,7 +45,7 @@ enum Sent {
         tag: String,
         job: Job,
         pending: BTreeSet<Uid>,
-        bodiless: BTreeSet<Uid>,
+        gathered: Gathered,
     },
 }
 
@@ -67,6 +72,15 @@ struct Reader<'a> {
     calm: Calm,
 }
 
+/// Bytes that may wait for their flags and dates: what is left takes the largest message that is
+/// kept in memory, so that nothing waits for room that is held here.
+fn hold(memory: u64) -> u64 {
+    if memory < 2 * SPILL_ABOVE {
+        return 0;
+    }
+    memory / 4
+}
+
 /// What to fetch, `first` first: a folder that is open need not be opened again.
 fn jobs(work: &[FolderWork], first: Option<usize>) -> VecDeque<Job> {
     let others = (0..work.len()).filter(|folder| Some(*folder) != first);
@@ -75,6 +89,7 @@ fn jobs(work: &[FolderWork], first: Option<usize>) -> VecDeque<Job> {
             folder,
             uids: uids.to_vec(),
             strikes: 0,
+            look: false,
         })
     };
     first.into_iter().chain(others).flat_map(of).collect()
@@ -151,7 +166,7 @@ impl Reader<'_> {
         let sink = BodySink::Keep(std::sync::Arc::clone(&self.source.room));
         let response = self.source.session().await?.next(&sink).await?;
         match response {
-            Response::Untagged(Untagged::Fetch(item)) => self.fetched(*item).await,
+            Response::Untagged(Untagged::Fetch(item)) => self.fetched(*item).await?,
             Response::Untagged(Untagged::Status {
                 code: Some(code), ..
             }) => {
@@ -178,7 +193,7 @@ impl Reader<'_> {
                     text,
                 };
                 if let Some(sent) = self.excuse(sent, &done) {
-                    self.ended(sent, status, &done.text).await;
+                    self.ended(sent, status, &done.text).await?;
                 }
             }
             Response::Continue | Response::Untagged(_) => {}
@@ -199,8 +214,9 @@ impl Reader<'_> {
         let window = if self.calm.probing { 1 } else { WINDOW };
         while self.sent.len() + commands.len() < window {
             let Some(job) = self.queue.front() else { break };
-            if self.selected != Some(job.folder) {
-                let name = MailboxName::parse(&self.work[job.folder].name)?;
+            // A message is looked for in the folder as it is now, not as this session saw it.
+            if self.selected != Some(job.folder) || job.look {
+                let name = MailboxName::of(&self.work[job.folder].name)?;
                 commands.push(Command::new("EXAMINE").mailbox(&name));
                 planned.push(Err(job.folder));
                 self.selected = Some(job.folder);
@@ -209,7 +225,11 @@ impl Reader<'_> {
                 break;
             };
             let fetch = Command::new("UID FETCH").uids(&UidSet::These(&job.uids));
-            commands.push(fetch.words("(UID FLAGS INTERNALDATE BODY.PEEK[])"));
+            commands.push(fetch.words(if job.look {
+                "(UID FLAGS)"
+            } else {
+                "(UID FLAGS INTERNALDATE BODY.PEEK[])"
+            }));
             planned.push(Ok(job));
         }
         if commands.is_empty() {
@@ -237,7 +257,7 @@ impl Reader<'_> {
                         tag,
                         job,
                         pending,
-                        bodiless: BTreeSet::new(),
+                        gathered: Gathered::default(),
                     }
                 }
             });
@@ -259,7 +279,7 @@ impl Reader<'_> {
 
     /// The command in flight that asked for a message. A server may answer several commands before
     /// it says that the first has ended, but never beyond the next EXAMINE.
-    fn owner(&mut self, uid: Uid) -> Option<(usize, &mut BTreeSet<Uid>, &mut BTreeSet<Uid>)> {
+    fn owner(&mut self, uid: Uid) -> Option<(usize, &mut BTreeSet<Uid>, &mut Gathered)> {
         for (place, sent) in self.sent.iter_mut().enumerate() {
             match sent {
                 Sent::Examine { .. } if place > 0 => return None,
@@ -267,11 +287,11 @@ impl Reader<'_> {
                 Sent::Fetch {
                     job,
                     pending,
-                    bodiless,
+                    gathered,
                     ..
                 } => {
                     if pending.contains(&uid) {
-                        return Some((job.folder, pending, bodiless));
+                        return Some((job.folder, pending, gathered));
                     }
                 }
             }
@@ -279,31 +299,37 @@ impl Reader<'_> {
         None
     }
 
-    async fn fetched(&mut self, item: crate::imap::FetchItem) {
-        let Some(uid) = item.uid else { return };
-        let Some((folder, pending, bodiless)) = self.owner(uid) else {
-            return;
+    async fn fetched(&mut self, item: crate::imap::FetchItem) -> Result<(), ImapError> {
+        let Some(uid) = item.uid else { return Ok(()) };
+        let most = hold(self.source.room.memory());
+        let Some((folder, pending, gathered)) = self.owner(uid) else {
+            return Ok(());
         };
-        let Some(payload) = item.body else {
-            bodiless.insert(uid);
-            return;
+        let Some(told) = gathered.take(uid, item, most) else {
+            return Ok(());
         };
         pending.remove(&uid);
+        self.arrived(folder, uid, told).await
+    }
+
+    /// Passes a message on.
+    async fn arrived(&mut self, folder: usize, uid: Uid, told: Told) -> Result<(), ImapError> {
+        let Some((item, remarks)) = judge::item(uid, told).map_err(ImapError::Spill)? else {
+            return Ok(());
+        };
         self.progress = true;
         self.calm.delivered = true;
         self.calm.refusals = 0;
         if std::mem::take(&mut self.calm.probing) {
             self.source.patience.restore();
         }
-        let (flags, date) = (item.flags.unwrap_or_default(), item.date);
-        let item = Item {
-            uid,
-            flags,
-            date,
-            payload,
-        };
-        self.deliver(Delivery::Item(self.work[folder].index, item), folder)
-            .await;
+        let index = self.work[folder].index;
+        for remark in remarks {
+            let told = self.out.send(Delivery::Remark(index, uid, remark)).await;
+            self.deaf |= told.is_err();
+        }
+        self.deliver(Delivery::Item(index, item), folder).await;
+        Ok(())
     }
 
     async fn check_validity(&mut self, code: &Code) {
@@ -316,118 +342,6 @@ impl Reader<'_> {
             let text = format!("UIDVALIDITY went from {expected} to {}", code.arguments);
             self.give_up(folder, MissingReason::ValidityChanged, &text)
                 .await;
-        }
-    }
-
-    /// Reports every message of a folder that is still to come.
-    async fn give_up(&mut self, folder: usize, reason: MissingReason, text: &str) {
-        let mut uids = Vec::new();
-        for job in self.queue.iter().filter(|job| job.folder == folder) {
-            uids.extend_from_slice(&job.uids);
-        }
-        self.queue.retain(|job| job.folder != folder);
-        for sent in &mut self.sent {
-            if let Sent::Fetch { job, pending, .. } = sent
-                && job.folder == folder
-            {
-                uids.extend(std::mem::take(pending));
-            }
-        }
-        for uid in uids {
-            let index = self.work[folder].index;
-            self.deliver(
-                Delivery::Missing(index, uid, reason, text.to_owned()),
-                folder,
-            )
-            .await;
-        }
-    }
-
-    async fn ended(&mut self, sent: Sent, status: Status, text: &str) {
-        match sent {
-            Sent::Examine { folder, .. } => {
-                if status != Status::Ok {
-                    self.give_up(folder, MissingReason::FolderUnavailable, text)
-                        .await;
-                }
-            }
-            Sent::Fetch {
-                job,
-                pending,
-                bodiless,
-                ..
-            } if !pending.is_empty() => {
-                let vanished = status == Status::Ok
-                    && job.uids.len() == 1
-                    && job.strikes > 0
-                    && bodiless.is_empty();
-                if vanished {
-                    let index = self.work[job.folder].index;
-                    self.deliver(Delivery::Vanished(index, job.uids[0]), job.folder)
-                        .await;
-                } else {
-                    self.halve(&job, pending, text).await;
-                }
-            }
-            Sent::Fetch { .. } => {}
-        }
-    }
-
-    /// Puts undelivered messages back in two halves; a single one gets a strike.
-    async fn halve(&mut self, job: &Job, pending: BTreeSet<Uid>, text: &str) {
-        let uids: Vec<Uid> = pending.into_iter().collect();
-        let folder = job.folder;
-        if let [uid] = uids[..] {
-            let strikes = job.strikes + 1;
-            if strikes > STRIKES {
-                let (index, reason) = (self.work[folder].index, MissingReason::Undeliverable);
-                self.progress = true;
-                let missing = Delivery::Missing(index, uid, reason, text.to_owned());
-                self.deliver(missing, folder).await;
-            } else {
-                self.queue.push_front(Job {
-                    folder,
-                    uids,
-                    strikes,
-                });
-            }
-            return;
-        }
-        // Halving is progress: it ends after a bounded number of steps.
-        self.progress = true;
-        let (first, second) = uids.split_at(uids.len() / 2);
-        for half in [second, first] {
-            self.queue.push_front(Job {
-                folder,
-                uids: half.to_vec(),
-                strikes: 0,
-            });
-        }
-    }
-
-    /// The connection broke: the command being answered is suspect, the others are sent again.
-    async fn lose_connection(&mut self, error: &ImapError) {
-        self.selected = None;
-        let mut suspect = None;
-        let mut innocent = Vec::new();
-        let examined = matches!(self.sent.front(), Some(Sent::Examine { .. }));
-        for sent in std::mem::take(&mut self.sent) {
-            if let Sent::Fetch { job, pending, .. } = sent
-                && !pending.is_empty()
-            {
-                if suspect.is_none() && !examined && !error.is_slow() {
-                    suspect = Some((job, pending));
-                } else {
-                    let uids = pending.into_iter().collect();
-                    innocent.push(Job { uids, ..job });
-                }
-            }
-        }
-        for job in innocent.into_iter().rev() {
-            self.queue.push_front(job);
-        }
-        if let Some((job, pending)) = suspect {
-            self.halve(&job, pending, &error.to_string()).await;
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Lists the messages of folders, several folders in flight.
 
 use super::memory::Memory;
-use super::survey::pipeline_into;
+use super::survey::{pipeline, pipeline_into};
 use crate::imap::{
     Command, Completion, Examined, ImapError, MailboxName, Session, Status, UidSet, Untagged, said,
 };
-use crate::model::Uid;
+use crate::model::{FlagSet, Uid};
 use crate::patience::Temporary;
 use crate::source::{Entries, Entry, SourceFolder};
 
@@ -47,21 +47,30 @@ pub(super) struct Scan {
 /// What a server told of one folder.
 #[derive(Default)]
 struct Told {
-    entries: Vec<Entry>,
+    entries: Vec<(Uid, Option<FlagSet>)>,
     gone: Vec<(Uid, Uid)>,
     validity: Option<u32>,
-    empty: bool,
+    /// Messages that EXISTS told, less those that were expunged since.
+    exists: Option<u32>,
+    /// UIDs that a search found.
+    found: Vec<Uid>,
+    unread: u32,
 }
 
 impl Told {
     fn hear(&mut self, untagged: Untagged) {
         match untagged {
             Untagged::Fetch(item) => {
-                if let (Some(uid), Some(flags)) = (item.uid, item.flags) {
-                    self.entries.push(Entry { uid, flags });
+                if let Some(uid) = item.uid {
+                    self.entries.push((uid, item.flags));
                 }
             }
-            Untagged::Exists(0) => self.empty = true,
+            Untagged::Exists(count) => self.exists = Some(count),
+            Untagged::Expunge => {
+                self.exists = self.exists.map(|count| count.saturating_sub(1));
+            }
+            Untagged::Search(uids) => self.found.extend(uids),
+            Untagged::Unreadable(word, _) if word == "FETCH" => self.unread += 1,
             Untagged::Vanished(ranges) => self.gone.extend(ranges),
             Untagged::Status {
                 code: Some(code), ..
@@ -76,20 +85,59 @@ impl Told {
     fn settle(mut self, wanted: Wanted, ends: &[Completion], folder: &mut SourceFolder) {
         // Some servers refuse `1:*` where there is nothing.
         let refused = |end: &&Completion| end.status != Status::Ok;
-        let nothing = self.empty && ends.first().is_some_and(|end| !refused(&end));
+        let empty = self.exists == Some(0);
+        let nothing = empty && ends.first().is_some_and(|end| !refused(&end));
         if let Some(bad) = ends.iter().find(refused).filter(|_| !nothing) {
             folder.unreadable = Some(bad.text.clone());
         }
         if let Some(validity) = self.validity {
             folder.validity = validity;
         }
-        self.entries.sort_unstable_by_key(|entry| entry.uid);
-        self.entries.dedup_by_key(|entry| entry.uid);
+        self.put_together();
+        let flagless = self.entries.iter().filter(|(_, flags)| flags.is_none());
+        folder.flagless = flagless.map(|(uid, _)| *uid).collect();
+        let entries = self.entries.into_iter().map(|(uid, flags)| Entry {
+            uid,
+            flags: flags.unwrap_or_default(),
+        });
+        let entries = entries.collect();
         folder.gone = self.gone;
         folder.entries = match wanted {
-            Wanted::All => Entries::All(self.entries),
-            Wanted::Since(_) => Entries::Changed(self.entries),
+            Wanted::All => Entries::All(entries),
+            Wanted::Since(_) => Entries::Changed(entries),
         };
+    }
+
+    /// One entry per message, by UID: what was told last of it stands.
+    fn put_together(&mut self) {
+        self.entries.sort_by_key(|(uid, _)| *uid);
+        self.entries.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same && later.1.is_some() {
+                earlier.1 = later.1.take();
+            }
+            same
+        });
+    }
+
+    /// Messages that are there by EXISTS, or were told in a line that cannot be read, and that no
+    /// entry is about.
+    fn lacks(&mut self, wanted: Wanted) -> bool {
+        self.put_together();
+        let fewer = self
+            .exists
+            .is_some_and(|count| (self.entries.len() as u64) < u64::from(count));
+        self.unread > 0 || wanted == Wanted::All && fewer
+    }
+
+    /// Adds what a second look found; returns how many are still known by their number alone.
+    fn look_again(&mut self, again: Self) -> u64 {
+        let found = again.found.into_iter().map(|uid| (uid, None));
+        // What was told of flags stands.
+        self.entries.splice(0..0, found);
+        self.put_together();
+        let exists = again.exists.map_or(0, u64::from);
+        exists.saturating_sub(self.entries.len() as u64)
     }
 }
 
@@ -116,7 +164,7 @@ pub(super) async fn messages(
     }
     let mut commands = Vec::with_capacity(scans.len() * 2);
     for scan in scans {
-        let name = MailboxName::parse(&folders[scan.folder].name)?;
+        let name = MailboxName::of(&folders[scan.folder].name)?;
         commands.push(Command::new("EXAMINE").mailbox(&name));
         commands.push(scan.wanted.fetch(vanished));
     }
@@ -148,8 +196,50 @@ pub(super) async fn messages(
         let validity = told.last().and_then(|told| told.validity);
         session.leave_open(validity.map(|validity| Examined { name, validity }));
     }
-    for ((scan, told), ends) in scans.iter().zip(told).zip(ended.chunks(2)) {
-        told.settle(scan.wanted, ends, &mut folders[scan.folder]);
+    for ((scan, mut told), ends) in scans.iter().zip(told).zip(ended.chunks(2)) {
+        let heard = ends.iter().all(|end| end.status == Status::Ok);
+        let folder = &mut folders[scan.folder];
+        if heard && told.lacks(scan.wanted) {
+            session.leave_open(None);
+            look_again(session, &mut told, folder).await?;
+        }
+        told.settle(scan.wanted, ends, folder);
     }
+    Ok(())
+}
+
+/// Fewer messages were listed than the folder has: what it has is asked in another way, and what
+/// stays unknown is told.
+async fn look_again(
+    session: &mut Session,
+    told: &mut Told,
+    folder: &mut SourceFolder,
+) -> Result<(), ImapError> {
+    let commands = [
+        Command::new("EXAMINE").mailbox(&MailboxName::of(&folder.name)?),
+        Command::new("UID SEARCH ALL"),
+    ];
+    let mut again = Told::default();
+    let ended = pipeline(session, &commands, |_, untagged| again.hear(untagged)).await?;
+    let refused = ended.iter().find(|end| end.status != Status::Ok);
+    if let Some(tired) = refused.filter(|end| Temporary::heard(&said(end)).is_some()) {
+        return Err(session.refused("SEARCH", tired));
+    }
+    let listed = told.entries.len();
+    let unknown = told.look_again(again);
+    let missing = match refused {
+        Some(end) => format!("a search was refused: {}", end.text),
+        None if unknown > 0 => format!("{unknown} messages were not listed"),
+        None => return Ok(()),
+    };
+    tracing::warn!(
+        folder = folder.name,
+        listed,
+        missing,
+        "folder_listed_in_part"
+    );
+    folder.partly = Some(format!(
+        "the server lists {listed} messages and says that there are more: {missing}"
+    ));
     Ok(())
 }

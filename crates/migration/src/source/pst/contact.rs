@@ -8,6 +8,7 @@ use super::ndb::ReadAt;
 use super::store::{Names, Set, code_page, text};
 use super::time;
 use crate::collection::Object;
+use crate::raw;
 
 /// Telephones: property, TYPE.
 const PHONES: [(Id, &str); 10] = [
@@ -67,7 +68,7 @@ pub(super) fn write<F: ReadAt>(
     card.text.push_str("END:VCARD\r\n");
     Ok(Object {
         uid: Some(uid),
-        text: card.text,
+        text: raw::text(card.text.as_bytes()),
     })
 }
 

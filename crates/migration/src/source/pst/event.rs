@@ -10,6 +10,7 @@ use super::store::{Names, Set, code_page, text};
 use super::text::put;
 use super::time;
 use crate::collection::Object;
+use crate::raw;
 
 const HEAD: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Melouvert//PST//FR\r\n";
 
@@ -176,7 +177,13 @@ pub(super) fn appointment<F: ReadAt>(
     }
     out.push_str("END:VCALENDAR\r\n");
     let uid = Some(uid);
-    Ok((Object { uid, text: out }, untold))
+    Ok((
+        Object {
+            uid,
+            text: raw::text(out.as_bytes()),
+        },
+        untold,
+    ))
 }
 
 /// One event, at one time.
@@ -241,7 +248,13 @@ pub(super) fn task<F: ReadAt>(
     let recurs = reader.number(Set::Task, 0x8126) == Some(1);
     let untold = recurs.then(|| "only the present occurrence of this task is kept".to_owned());
     let uid = Some(uid);
-    Ok((Object { uid, text: out }, untold))
+    Ok((
+        Object {
+            uid,
+            text: raw::text(out.as_bytes()),
+        },
+        untold,
+    ))
 }
 
 #[cfg(test)]

@@ -306,9 +306,11 @@ impl Shelf for Export {
     fn prepare(
         &mut self,
         wanted: &[WantedFolder],
+        reserved: &[String],
     ) -> io::Result<Vec<Result<TargetFolder, String>>> {
         self.lock()?;
         let chosen = wanted.iter().filter_map(|folder| folder.name.as_ref());
+        let chosen = chosen.chain(reserved);
         let mut taken: HashSet<String> = chosen.map(|name| name.to_lowercase()).collect();
         let mut prepared = Vec::with_capacity(wanted.len());
         for folder in wanted {

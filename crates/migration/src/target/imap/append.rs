@@ -21,7 +21,7 @@ impl ImapTarget {
         alone: Option<Rung>,
     ) -> Result<(), ImapError> {
         self.session().await?;
-        let mailbox = MailboxName::parse(name)?;
+        let mailbox = MailboxName::of(name)?;
         let rung = alone.unwrap_or(Rung::Whole);
         let mut asked = HashSet::new();
         let (mut letters, mut news) = (Vec::with_capacity(batch.len()), Vec::new());

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::{TargetFolder, WantedFolder};
-use super::names::{choose_names, tamed};
+use super::names::{Tameness, choose_names, tamed};
 use crate::imap::{
     Command, Completion, ImapError, MailboxName, Session, Status, StatusItem, Untagged, said,
 };
@@ -18,22 +18,25 @@ pub(super) async fn prepare(
     reserved: &HashSet<String>,
 ) -> Result<Vec<Result<TargetFolder, String>>, ImapError> {
     let mut listing = list(session).await?;
-    let mut taken = reserved.clone();
+    let same = |name: &String| listing.style.sameness(name);
+    let mut taken: HashSet<String> = reserved.iter().map(same).collect();
     let mut names = choose_names(&listing, wanted, &mut taken);
     let mut refusals = make(session, &mut listing, wanted, &names).await?;
     // A server that refuses a name may take it without its rarer characters.
-    let mut again = false;
-    for (folder, name) in wanted.iter().zip(&mut names) {
-        if folder.name.is_none() && refusals.contains_key(name) {
-            let tame = tamed(&folder.path);
-            if tame != folder.path {
-                *name = listing.style.write_apart(&tame, &mut taken);
-                again = true;
+    for how in Tameness::ALL {
+        let mut again = false;
+        for (folder, name) in wanted.iter().zip(&mut names) {
+            if folder.name.is_none() && refusals.contains_key(name) {
+                let tame = tamed(&folder.path, how);
+                if tame != folder.path {
+                    *name = listing.style.write_apart(&tame, &mut taken);
+                    again = true;
+                }
             }
         }
-    }
-    if again {
-        refusals.extend(make(session, &mut listing, wanted, &names).await?);
+        if again {
+            refusals.extend(make(session, &mut listing, wanted, &names).await?);
+        }
     }
     for name in &names {
         // It is there, and its state is not: an index that a crash broke is mended by whoever
@@ -68,7 +71,7 @@ async fn make(
     let mut about = Vec::new();
     let mut creates = Vec::new();
     for (index, (folder, name)) in wanted.iter().zip(names).enumerate() {
-        let mailbox = MailboxName::parse(name)?;
+        let mailbox = MailboxName::of(name)?;
         let mut add = |verb: &'static str, items: Option<&'static str>| {
             let command = Command::new(verb).mailbox(&mailbox);
             commands.push(items.into_iter().fold(command, Command::words));
@@ -134,7 +137,7 @@ async fn status(
 ) -> Result<(Option<StatusItem>, Completion), ImapError> {
     let mut found = None;
     let ask = Command::new("STATUS")
-        .mailbox(&MailboxName::parse(name)?)
+        .mailbox(&MailboxName::of(name)?)
         .words(ITEMS);
     let done = session
         .run(&ask, |untagged| {
@@ -148,7 +151,7 @@ async fn status(
 
 /// Opens a folder for reading and leaves it; CLOSE expunges nothing after EXAMINE.
 async fn open_once(session: &mut Session, name: &str) -> Result<(), ImapError> {
-    let examine = Command::new("EXAMINE").mailbox(&MailboxName::parse(name)?);
+    let examine = Command::new("EXAMINE").mailbox(&MailboxName::of(name)?);
     let opened = session.run(&examine, |_| {}).await?;
     if opened.status == Status::Ok {
         session.run(&Command::new("CLOSE"), |_| {}).await?;

@@ -110,7 +110,7 @@ impl ImapTarget {
     }
 
     async fn store(&mut self, name: &str, marks: &[Mark]) -> Result<Vec<Completion>, ImapError> {
-        let mailbox = MailboxName::parse(name)?;
+        let mailbox = MailboxName::of(name)?;
         let session = self.session().await?;
         let select = Command::new("SELECT").mailbox(&mailbox);
         let done = session.run(&select, |_| {}).await?;

@@ -90,7 +90,7 @@ pub struct ImapTarget {
     /// Whether the last one was our own store's door.
     door: bool,
     in_flight: VecDeque<Flight>,
-    /// Names, in lower case, of folders that other parts of the source were copied to.
+    /// Names of folders that other parts of the source were copied to.
     reserved: HashSet<String>,
     learnt: Learnt,
 }
@@ -203,7 +203,7 @@ impl ImapTarget {
         let session = self.session().await?;
         // After EXAMINE, CLOSE expunges nothing.
         let commands = [
-            Command::new("EXAMINE").mailbox(&MailboxName::parse(name)?),
+            Command::new("EXAMINE").mailbox(&MailboxName::of(name)?),
             Command::new("UID FETCH")
                 .uids(set)
                 .words("(UID FLAGS INTERNALDATE BODY.PEEK[])"),
@@ -276,8 +276,7 @@ impl ImapTarget {
 
 impl Target for ImapTarget {
     fn reserve(&mut self, names: Vec<String>) {
-        let lower = names.into_iter().map(|name| name.to_lowercase());
-        self.reserved = lower.collect();
+        self.reserved = names.into_iter().collect();
     }
 
     fn prepare<'a>(

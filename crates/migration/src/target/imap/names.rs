@@ -10,22 +10,30 @@ use crate::source::imap::Listing;
 /// gets the target's own folder for it, unless another folder has that name by right. The others
 /// get their path's name, told apart where two would clash.
 ///
-/// `taken` (lower case) gains every name chosen.
+/// `taken`, what names are the same as ([`NameStyle::sameness`]), gains every name chosen. INBOX is
+/// INBOX, whatever the others are called, and what belongs to others or to all is nobody's.
+///
+/// [`NameStyle::sameness`]: crate::mapping::NameStyle::sameness
 pub(crate) fn choose_names(
     listing: &Listing,
     wanted: &[WantedFolder],
     taken: &mut HashSet<String>,
 ) -> Vec<String> {
+    let style = &listing.style;
+    let same = |name: &String| style.sameness(name);
+    taken.insert(style.sameness("INBOX"));
+    taken.extend(listing.foreign.iter().map(|item| same(&item.name)));
     let earlier = wanted.iter().filter_map(|folder| folder.name.as_ref());
-    taken.extend(earlier.map(|name| name.to_lowercase()));
+    taken.extend(earlier.map(same));
     let by_use = by_use(listing, wanted, taken);
-    taken.extend(by_use.values().map(|name| name.to_lowercase()));
+    taken.extend(by_use.values().map(same));
     wanted
         .iter()
         .enumerate()
         .map(|(index, folder)| match (&folder.name, by_use.get(&index)) {
             (Some(name), _) | (None, Some(name)) => name.clone(),
-            (None, None) => listing.style.write_apart(&folder.path, taken),
+            (None, None) if folder.path.is_inbox() => "INBOX".to_owned(),
+            (None, None) => style.write_apart(&folder.path, taken),
         })
         .collect()
 }
@@ -45,11 +53,11 @@ fn by_use(
     }
     let natural: Vec<String> = wanted
         .iter()
-        .map(|folder| listing.style.write(&folder.path).to_lowercase())
+        .map(|folder| listing.style.sameness(&listing.style.write(&folder.path)))
         .collect();
     let mut chosen = BTreeMap::new();
     for (role, place) in places {
-        let name = place.to_lowercase();
+        let name = listing.style.sameness(place);
         let of_role = |(_, folder): &(usize, &WantedFolder)| folder.role == Some(role);
         // One source may call several folders its sent mail: the first path in order is.
         let mut candidates = wanted.iter().enumerate().filter(of_role);
@@ -73,17 +81,42 @@ fn by_use(
     chosen
 }
 
-/// A path without the characters that one server or another refuses in names.
-pub(super) fn tamed(path: &FolderPath) -> FolderPath {
-    let tame = |character: char| {
-        if character.is_alphanumeric() || " -_.,()+=@".contains(character) {
-            character
-        } else {
-            '_'
+/// How tame a name is tried when the server refuses a wilder one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tameness {
+    /// Without the characters that one server or another refuses.
+    Usual,
+    /// Without dots too, which a Maildir++ takes for its separator.
+    Undotted,
+    /// Short and in ASCII.
+    Plain,
+}
+
+impl Tameness {
+    /// From the wildest on.
+    pub(super) const ALL: [Self; 3] = [Self::Usual, Self::Undotted, Self::Plain];
+
+    fn takes(self, character: char) -> bool {
+        match self {
+            Self::Usual => character.is_alphanumeric() || " -_.,()+=@".contains(character),
+            Self::Undotted => character.is_alphanumeric() || " -_,()+=@".contains(character),
+            Self::Plain => character.is_ascii_alphanumeric() || " -_".contains(character),
         }
-    };
+    }
+}
+
+/// Characters of a level that every server takes.
+const SHORT: usize = 40;
+
+/// A path without the characters that one server or another refuses in names.
+pub(super) fn tamed(path: &FolderPath, how: Tameness) -> FolderPath {
+    let tame = |character: char| if how.takes(character) { character } else { '_' };
     let level = |level: &String| {
-        let level: String = level.trim().chars().map(tame).collect();
+        let mut level: String = level.trim().chars().map(tame).collect();
+        if how == Tameness::Plain && level.len() > SHORT {
+            level.truncate(SHORT);
+            level.truncate(level.trim_end().len());
+        }
         // Empty and dot-only levels mean something else to file systems.
         if level.trim_matches('.').is_empty() {
             format!("_{level}")
@@ -110,7 +143,7 @@ mod tests {
         Listing {
             style: NameStyle {
                 separator: Some('/'),
-                prefix: String::new(),
+                ..NameStyle::default()
             },
             folders: folders.iter().map(item).collect(),
             ..Listing::default()
@@ -153,7 +186,7 @@ mod tests {
         kept.name = Some("Envoy&AOk-s".to_owned());
         assert_eq!(names(&target, &[kept]), ["Envoy&AOk-s"]);
         // A folder that is not wanted now holds the name.
-        let mut taken = HashSet::from(["sent".to_owned()]);
+        let mut taken = HashSet::from([target.style.sameness("Sent")]);
         let source = [wanted("Envoyés", Some(Role::Sent)), wanted("Sent", None)];
         let found = choose_names(&target, &source, &mut taken);
         assert_eq!(found, ["Envoy&AOk-s", "Sent (2)"]);
@@ -170,6 +203,35 @@ mod tests {
     fn rare_characters_are_replaced() {
         let path = FolderPath(vec!["R&D \"x\\y\"!".into(), "..".into(), "Été 📫".into()]);
         let tame = FolderPath(vec!["R_D _x_y__".into(), "_..".into(), "Été _".into()]);
-        assert_eq!(tamed(&path), tame);
+        assert_eq!(tamed(&path, Tameness::Usual), tame);
+        let dotted = FolderPath(vec!["M. Dupont".into(), "2. Factures.".into(), ".".into()]);
+        let expected = ["M_ Dupont", "2_ Factures_", "_"];
+        assert_eq!(tamed(&dotted, Tameness::Undotted).0, expected);
+        let long = FolderPath(vec![format!("{} é", "x".repeat(60)), "é.é".into()]);
+        let short = ["x".repeat(40), "___".to_owned()];
+        assert_eq!(tamed(&long, Tameness::Plain).0, short);
+    }
+
+    #[test]
+    fn inbox_is_inbox_in_whatever_order_and_case() {
+        let target = listing(&[]);
+        for (source, expected) in [
+            (["inbox", "INBOX"], ["inbox (2)", "INBOX"]),
+            (["INBOX", "inbox"], ["INBOX", "inbox (2)"]),
+            (["INBOX (2)", "INBOX"], ["INBOX (2)", "INBOX"]),
+        ] {
+            let wanted = source.map(|path| wanted(path, None));
+            assert_eq!(names(&target, &wanted), expected);
+        }
+    }
+
+    #[test]
+    fn folders_of_others_are_not_filled() {
+        let mut target = listing(&[]);
+        target.foreign = listing(&[("Shared/Team", "")]).folders;
+        assert_eq!(
+            names(&target, &[wanted("Shared/team", None)]),
+            ["Shared/team (2)"]
+        );
     }
 }

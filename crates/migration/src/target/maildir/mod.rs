@@ -295,10 +295,12 @@ impl Shelf for Maildir {
     fn prepare(
         &mut self,
         wanted: &[WantedFolder],
+        reserved: &[String],
     ) -> io::Result<Vec<Result<TargetFolder, String>>> {
         self.make_root()?;
         self.make_folder("INBOX")?;
         let chosen = wanted.iter().filter_map(|folder| folder.name.as_ref());
+        let chosen = chosen.chain(reserved);
         let mut taken: HashSet<String> = chosen.map(|name| name.to_lowercase()).collect();
         taken.insert("inbox".to_owned());
         let mut prepared = Vec::with_capacity(wanted.len());

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, ensure};
 use melouvert_e2e::{outcome, platform, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::platform::SYSTEM;
 
 /// Who asks.
@@ -97,4 +97,22 @@ pub fn a_space() -> anyhow::Result<String> {
     first
         .map(Into::into)
         .context("no space is open: the attack has no aim and its control no witness")
+}
+
+/// Whether somebody has a right in a namespace (`agents.melouvert.fr`, `pods/exec`), as the API server
+/// says it. Asked by a review: `kubectl auth can-i` loses the group of a resource that is not served.
+pub fn may(who: As<'_>, verb: &str, resource: &str, namespace: &str) -> anyhow::Result<bool> {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"namespace": namespace, "verb": verb, "group": group,
+            "resource": resource, "subresource": subresource}}});
+    let file = tempfile::NamedTempFile::new().context("failed to make a file")?;
+    std::fs::write(file.path(), review.to_string()).context("failed to write the review")?;
+    let path = file.path().to_string_lossy().into_owned();
+    // Who asks may not read the definitions that kubectl would validate it with.
+    let path = format!("--filename={path}");
+    let output = "--output=jsonpath={.status.allowed}";
+    let allowed = ["create", "--validate=false", output, &path];
+    Ok(read(who, &allowed)?.trim() == "true")
 }

@@ -23,4 +23,5 @@ mod helpdesk;
 mod hoster;
 mod mail_pod;
 mod operator_token;
+mod platform;
 mod stranger;

@@ -11,7 +11,24 @@ pub(super) fn date(line: &[u8]) -> Option<InternalDate> {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     (0..words.len())
         .rev()
-        .find_map(|place| read(&words[place..]))
+        .find_map(|place| read(&words[place..]).or_else(|| read_day_first(&words[place..])))
+}
+
+/// Whether a line is what Thunderbird writes where it knows no date any more: `From ` or `From -`
+/// and nothing else.
+pub(super) fn is_bare(line: &[u8]) -> bool {
+    line.strip_prefix(b"From ")
+        .is_some_and(|rest| matches!(rest.trim_ascii(), b"" | b"-"))
+}
+
+/// Reads `24 Nov 2026 19:41:21 +0100`, as the fields of a message write it.
+fn read_day_first(words: &[&str]) -> Option<InternalDate> {
+    let [day, month, year, clock, ..] = words else {
+        return None;
+    };
+    (year.len() == 4).then_some(())?;
+    let zone = words.get(4).copied().unwrap_or_default();
+    read(&[month, day, clock, year, zone])
 }
 
 /// Reads `Nov 24 19:41:21 2026`, with a zone before or behind the year.
@@ -62,6 +79,14 @@ mod tests {
                 "From \"May 1 x\"@b Mon Nov 24 19:41:21 CET 2026",
                 "24-Nov-2026 19:41:21 +0000",
             ),
+            (
+                "From a@b Tue, 24 Nov 2026 19:41:21 +0100",
+                "24-Nov-2026 19:41:21 +0100",
+            ),
+            (
+                "From - 24 Nov 2026 19:41:21\r\n",
+                "24-Nov-2026 19:41:21 +0000",
+            ),
         ] {
             let found = date(line.as_bytes()).expect(line);
             assert_eq!(found.to_imap(), expected, "{line}");
@@ -72,8 +97,20 @@ mod tests {
             "From me to you",
             "From May 32 10:00:00 2020",
             "From Nov 1 1:2 20",
+            "From 24 Nov 26 19:41:21",
+            "From 3 May words here",
         ] {
             assert_eq!(date(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn bare_lines_say_nothing_else() {
+        for line in ["From ", "From \r\n", "From -", "From -  \n", "From   \n"] {
+            assert!(is_bare(line.as_bytes()), "{line:?}");
+        }
+        for line in ["From", "From here on", "From -- ", "From: a", ">From "] {
+            assert!(!is_bare(line.as_bytes()), "{line:?}");
         }
     }
 }

@@ -103,7 +103,7 @@ pub(super) struct Scanner<S: ?Sized> {
     size: u64,
     at: u64,
     pending: Option<Line>,
-    /// Only `From ` lines with a date begin a message, since the first one has one.
+    /// Only `From ` lines with a date, or bare ones, begin a message: the first one has a date.
     dated: bool,
     pub(super) manner: Manner,
 }
@@ -217,7 +217,10 @@ impl<S: Store + ?Sized> Scanner<S> {
             return Ok(false);
         }
         let dated = from_line::date(&line.head).is_some();
-        if !dated && (self.dated || !after_blank) {
+        // A bare one begins a message whatever the file began with: Thunderbird goes on in files
+        // of its older versions without a date.
+        let undated = !self.dated || from_line::is_bare(&line.head);
+        if !(dated || undated && after_blank) {
             return Ok(false);
         }
         Ok(after_blank && dated || is_field(&self.peek(line.next, 256)?))
@@ -304,7 +307,8 @@ impl<S: Store + ?Sized> Scanner<S> {
             }
         }
         let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let begins = line.starts_with(b"From ") && from_line::date(line).is_some();
+        let known = from_line::date(line).is_some() || from_line::is_bare(line);
+        let begins = line.starts_with(b"From ") && known;
         Ok(rest.is_empty() || fresh && begins)
     }
 

@@ -144,6 +144,47 @@ fn separators_are_lines_with_a_date_or_in_front_of_a_header() {
 }
 
 #[test]
+fn a_file_goes_on_with_bare_lines_whatever_it_began_with() {
+    let bodies: Vec<String> = (0..6)
+        .map(|number| format!("X-Mozilla-Status: 0001\nSubject: {number}\n\ntext {number}\n"))
+        .collect();
+    let told = |text: &String| text.replace("X-Mozilla-Status: 0001\n", "");
+    let expected: Vec<String> = bodies.iter().map(told).collect();
+    for (first, later) in [
+        (FROM, "From \n"),
+        (FROM, "From -\n"),
+        ("From \n", "From \n"),
+        ("From -\n", FROM),
+        ("From a@b Tue, 24 Nov 2026 19:41:21 +0100\n", "From - \n"),
+    ] {
+        let mut file = String::new();
+        for (number, body) in bodies.iter().enumerate() {
+            let from = if number < 2 { first } else { later };
+            writeln!(file, "{from}{body}").expect("memory");
+        }
+        for ending in ["\n", "\r\n"] {
+            let found = read(&file.replace('\n', ending), MboxDialect::Detect);
+            let found: Vec<String> = found.iter().map(|one| one.replace("\r\n", "\n")).collect();
+            assert_eq!(found, expected, "{first:?} then {later:?}, {ending:?}");
+        }
+    }
+}
+
+#[test]
+fn bare_lines_that_are_text_stay_text() {
+    // No header behind it, no blank line before it, other words on it.
+    for text in [
+        "x\n\nFrom \nand so on\n",
+        "x\nFrom \nNote: yes\n",
+        "x\n\nFrom me\nNote: yes\n",
+    ] {
+        let file = format!("{FROM}A: b\n\n{text}\n{FROM}C: d\n\ny\n\n");
+        let found = read(&file, MboxDialect::Detect);
+        assert_eq!(found, [format!("A: b\n\n{text}"), "C: d\n\ny\n".to_owned()]);
+    }
+}
+
+#[test]
 fn what_is_no_mbox_is_refused_and_an_empty_one_is_not() {
     let directory = tempfile::tempdir().expect("dir");
     let path = directory.path().join("a.mbox");
