@@ -182,6 +182,9 @@ mod tests {
             "caen.example: col-211401187\nx\n: \nrouen.example col-217605401\nno: col-1\n";
         let routes = read(garbled, "caen.example: Junk\n");
         assert_eq!(routes.len(), 1, "{routes:?}");
+        assert!(routes[0].junk, "its choice was forgotten: {routes:?}");
+        let other = read(garbled, "rouen.example: Junk\n");
+        assert!(!other[0].junk, "{other:?}");
         assert!(read("", "").is_empty());
     }
 }
