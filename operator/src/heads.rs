@@ -229,6 +229,8 @@ impl Heads {
             let Some(namespace) = NamespaceName::parse(&tenant.name_any()) else {
                 continue;
             };
+            // A chain that nobody knows yet is known from its first hour on.
+            let due = due || !before.knows(namespace.as_str());
             match self.tenant(store, &namespace, &before, due).await {
                 Ok(Some(head)) => after.note(namespace.as_str(), Some(head)),
                 Ok(None) => {}
@@ -245,11 +247,13 @@ impl Heads {
         self.alarms
             .tell(&self.events, AlarmKind::JournalBroken, broken)
             .await;
-        if due || before.accepts(PLATFORM) {
+        if due || after != before || before.accepts(PLATFORM) {
             // Last: the tenants' heads went into it.
             if sound {
                 after.note(PLATFORM, store.journal_head(None).await?);
             }
+        }
+        if due {
             after.kept_at = Some(now);
         }
         if after != before {
