@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     errors::CliError,
+    harmless::{Shown, harmless},
     text::{self, Lang, text},
 };
 
@@ -86,6 +87,11 @@ pub fn write(
     signature: Option<&str>,
     lang: Lang,
 ) -> Result<(), CliError> {
+    document::write(path, &render(document, signature, lang)?)
+}
+
+/// The page's text. What others say turns no direction of reading in it.
+fn render(document: &Document, signature: Option<&str>, lang: Lang) -> Result<String, CliError> {
     let html = page(document, signature, lang)?.render().map_err(|error| {
         CliError::failure(text!(
             "page impossible à écrire",
@@ -93,7 +99,7 @@ pub fn write(
         ))
         .caused_by(&error)
     })?;
-    document::write(path, &html)
+    Ok(harmless(&html, Shown::Plainly, false).into_owned())
 }
 
 fn page(document: &Document, signature: Option<&str>, lang: Lang) -> Result<Page, CliError> {
@@ -327,13 +333,20 @@ mod tests {
                 "exceptions": [{
                     "account": "jeanne", "folder": "Été & hiver", "uid": 3, "size": 61_200_000,
                     "date": "17-Jul-1996 02:44:25 -0700", "reason": "too_large",
-                    "detail": "[TOOBIG] no", "remedy": "",
+                    "detail": "[TOOBIG] no\u{202e}\u{1b}[2J", "remedy": "",
                 }],
             }],
         }))
         .unwrap();
         let document = Document::of_report(&report, jiff::Timestamp::UNIX_EPOCH).unwrap();
-        page(&document, None, lang).unwrap().render().unwrap()
+        render(&document, None, lang).unwrap()
+    }
+
+    #[test]
+    fn a_page_reads_as_it_is_written() {
+        let html = html(Lang::Fr);
+        assert!(html.contains(r"no\u{202e}\u{1b}[2J"), "{html}");
+        assert!(!html.contains(['\u{202e}', '\u{1b}']));
     }
 
     #[test]
