@@ -168,3 +168,22 @@ fn shown(command: &mut Command) -> anyhow::Result<String> {
     child.wait().context("failed to await cargo test")?;
     Ok(printed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An attack that came since is not on the page yet; one that changed or went is a lie there.
+    #[test]
+    fn the_page_shows_no_attack_that_is_not_tried() {
+        let page = table::page(&catalogue::read(&folder()).unwrap());
+        let shown = include_str!("../../../../docs/attaques.md");
+        assert!(shown.lines().count() > 20);
+        for line in shown.lines() {
+            assert!(
+                page.lines().any(|of| of == line),
+                "docs/attaques.md is stale: run `cargo xtask attack --page > docs/attaques.md`: {line}"
+            );
+        }
+    }
+}
