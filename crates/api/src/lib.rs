@@ -9,6 +9,7 @@ pub mod alarm;
 pub mod collectivity;
 pub mod condition;
 pub mod crds;
+pub mod images;
 pub mod labels;
 pub mod migration;
 pub mod plan;

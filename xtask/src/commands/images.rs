@@ -1,6 +1,7 @@
 //! `cargo xtask images`.
 
-use crate::images::{BuiltImage, Freshness, Image, ensure_with};
+use crate::images::{BuiltImage, Freshness, Image, allowed, ensure_with};
+use anyhow::Context;
 use std::path::PathBuf;
 
 /// Arguments of `cargo xtask images`.
@@ -18,6 +19,9 @@ pub struct Args {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+    /// Write the list of the images for an installation into this file, to be signed
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
 }
 
 /// Runs `cargo xtask images`.
@@ -30,6 +34,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Freshness::Cached
     };
     let built = ensure_with(&images, freshness, &|step| eprintln!("{step}"))?;
+    if let Some(path) = &args.list {
+        let document = allowed::list(&built)?.to_document()?;
+        std::fs::write(path, document)
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&built)?);
     } else {

@@ -69,6 +69,10 @@ impl Cache {
         for entry in std::fs::read_dir(&directory).map_err(io("list", &directory))? {
             let path = entry.map_err(io("list", &directory))?.path();
             let file = path.file_name().unwrap_or_default().to_string_lossy();
+            // A bill of materials stands beside its archive and goes with it.
+            let Some(file) = file.strip_suffix(".tar") else {
+                continue;
+            };
             if file
                 .rsplit_once('-')
                 .is_some_and(|(image, _)| image == name)
@@ -81,6 +85,10 @@ impl Cache {
         let surplus = archives.len().saturating_sub(KEPT_ARCHIVES);
         for (_, path) in archives.into_iter().take(surplus) {
             std::fs::remove_file(&path).map_err(io("remove", &path))?;
+            let bill = path.with_extension("cdx.json");
+            if bill.is_file() {
+                std::fs::remove_file(&bill).map_err(io("remove", &bill))?;
+            }
         }
         Ok(())
     }

@@ -7,11 +7,13 @@
 //! (keys, databases, caches) can enter an image, and two builds from the same packages are the
 //! same bytes. Every image is the shared base layer and one layer of its own.
 
+pub mod allowed;
 mod cache;
 mod debian;
 mod error;
 mod oci;
 mod recipe;
+mod sbom;
 mod tree;
 
 pub use error::Error;
