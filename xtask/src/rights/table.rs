@@ -98,7 +98,19 @@ pub fn table(roles: &Roles) -> anyhow::Result<String> {
         "Lire le journal de la plateforme",
         every(|(.., role)| platforms_journal(role).into()),
     );
-    row("Lire le contenu d'une boîte", every(|_| "non".into()));
+    row(
+        "Lire le contenu d'une boîte",
+        every(|(.., role)| {
+            // As long as no list bounds them, an image of its own reads what a space's server reads.
+            let images = role.allows("update", "regions");
+            if images {
+                "par une image à soi, vue au journal"
+            } else {
+                "non"
+            }
+            .into()
+        }),
+    );
     Ok(text)
 }
 
