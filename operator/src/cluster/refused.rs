@@ -55,6 +55,17 @@ impl ApplyError {
         matches!(&**source, kube::Error::Api(status) if matches!(status.code, 403 | 422) && !lacks_right(source))
     }
 
+    /// What the API server said, without what is around it.
+    pub fn said(&self) -> String {
+        match self {
+            Self::Refused { source, .. } => match &**source {
+                kube::Error::Api(status) => status.message.clone(),
+                other => crate::errors::chain(other),
+            },
+            leaving @ Self::Leaving { .. } => leaving.to_string(),
+        }
+    }
+
     /// The object, for people.
     pub fn object(&self) -> String {
         match self {
@@ -102,6 +113,7 @@ mod tests {
             )
             .keeps()
         );
+        assert_eq!(refused(403, grows, true).said(), grows);
         assert!(!refused(403, grows, false).keeps(), "nothing stands");
         assert!(
             !refused(503, "etcdserver: leader changed", true).keeps(),

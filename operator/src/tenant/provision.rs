@@ -196,7 +196,7 @@ async fn apply(ctx: &Context, object: &Collectivity, wave: &Wave, tally: &mut Ta
         match outcome {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) if error.keeps() => {
-                let text = format!("{}; it stays as it was", errors::chain(&error));
+                let text = format!("{}; it stays as it was", error.said());
                 tracing::warn!(wave = wave.name, error = text, "kept");
                 tally.kept.push(kept(&error, text));
             }
