@@ -62,7 +62,7 @@ impl ApplyError {
                 kube::Error::Api(status) => status.message.clone(),
                 other => crate::errors::chain(other),
             },
-            leaving @ Self::Leaving { .. } => leaving.to_string(),
+            Self::Foreign { .. } | Self::Leaving { .. } => self.to_string(),
         }
     }
 

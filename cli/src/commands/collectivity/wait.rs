@@ -46,7 +46,9 @@ pub fn serving(object: Option<&Collectivity>) -> Sight {
     if find(READY).is_some_and(|ready| ready.status == "True") {
         return Sight::Done;
     }
-    if let Some(stalled) = find(STALLED).filter(|c| c.status == "True") {
+    // The same while the rest of the change is still under way.
+    let going = find(RECONCILING).is_some_and(|going| going.status == "True");
+    if let Some(stalled) = find(STALLED).filter(|c| c.status == "True" && !going) {
         return Sight::Stuck(reasons::full(stalled));
     }
     match (find(READY), find(RECONCILING)) {
@@ -279,6 +281,9 @@ mod tests {
         let object = seen(2, &[(READY, true), (STALLED, true)]);
         assert_eq!(serving(Some(&object)), Sight::Done);
         assert_eq!(settled(Some(&object)), Sight::Done);
+        // Its pod is being replaced for what was applied of the change.
+        let rolling = seen(2, &[(READY, false), (RECONCILING, true), (STALLED, true)]);
+        assert!(matches!(settled(Some(&rolling)), Sight::Going(_)));
         assert!(apart(Some(&object)).is_some());
         assert_eq!(
             apart(Some(&seen(2, &[(READY, true), (STALLED, false)]))),

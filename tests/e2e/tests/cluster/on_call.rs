@@ -44,6 +44,9 @@ fn logs_in(of: Example, agent: &str) -> anyhow::Result<()> {
     space.mailbox(&space.address(agent), PASSWORD).login()
 }
 
+/// The marks that say whose a space is are the operator's: the door lets nobody else write them.
+const OPERATOR: &str = "--as=system:serviceaccount:melouvert-system:melouvert-operator";
+
 fn patch(kind: &str, name: &str, patch: &str) -> anyhow::Result<String> {
     kubectl(&["patch", kind, name, "--type=merge", "-p", patch])
 }
@@ -164,7 +167,7 @@ fn an_orphaned_space_is_taken_over_by_name_and_written_down() -> anyhow::Result<
     let uid = field("namespace", "", name, "{.metadata.uid}")?;
     // What a restored object finds: the namespace of an object that is gone.
     let mark = "melouvert.fr/collectivity-uid=6b1f2f0e-0000-4000-8000-00000000dead";
-    kubectl(&["annotate", "namespace", name, mark, "--overwrite"])?;
+    kubectl(&["annotate", "namespace", name, mark, "--overwrite", OPERATOR])?;
     tells(CAEN, "Stalled", "True NamespaceTaken")?;
     let (_, said) = melouvert_refuses(&["collectivity", "adopt", CAEN.siren])?;
     ensure!(said.contains(&uid), "the way is not told: {said}");
@@ -183,9 +186,23 @@ fn a_space_of_another_installation_is_left_alone() -> anyhow::Result<()> {
     two_spaces()?;
     let name = format!("col-{}", ROUEN.siren);
     let own = format!("melouvert.fr/installation={SYSTEM}");
-    let undone = Undone(vec!["annotate", "namespace", &name, &own, "--overwrite"]);
+    let undone = Undone(vec![
+        "annotate",
+        "namespace",
+        &name,
+        &own,
+        "--overwrite",
+        OPERATOR,
+    ]);
     let other = "melouvert.fr/installation=ailleurs";
-    kubectl(&["annotate", "namespace", &name, other, "--overwrite"])?;
+    kubectl(&[
+        "annotate",
+        "namespace",
+        &name,
+        other,
+        "--overwrite",
+        OPERATOR,
+    ])?;
     tells(ROUEN, "Contested", "True NamespaceTaken")?;
     tells(ROUEN, "Ready", "True Serving")?;
     let marked = field(
