@@ -1,7 +1,7 @@
 //! The whole writer against a strict server in memory: the same as the fuzz target, with its seeds
 //! and some random bytes.
 
-#[path = "../fuzz/strict.rs"]
+#[path = "../fuzz/strict/mod.rs"]
 mod strict;
 
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../strict.rs"]
+#[path = "../strict/mod.rs"]
 mod strict;
 
 use std::cell::RefCell;

@@ -88,7 +88,7 @@ impl Writer<'_> {
 
     /// The target did not understand what was sent: nobody knows what it makes of the bytes behind
     /// it, so the connection is closed. What was in flight is looked for and sent again; the batch
-    /// at fault waits to be sent item by item.
+    /// at fault goes item by item.
     pub(super) async fn distrust(
         &mut self,
         batch: Batch,
@@ -105,9 +105,12 @@ impl Writer<'_> {
         for folder in folders {
             self.look_again(folder).await?;
         }
-        self.keep_left(batch)?
-            .into_iter()
-            .for_each(|left| self.refused.push(left));
+        // At once, so that what follows knows what this teaches.
+        if let Some(left) = self.keep_left(batch)? {
+            for item in left.items {
+                Box::pin(self.write_alone(left.folder, item)).await?;
+            }
+        }
         for batch in unanswered.drain(..) {
             if let Some(left) = self.keep_left(batch)? {
                 self.submit(left).await?;

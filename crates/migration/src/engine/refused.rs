@@ -69,7 +69,11 @@ impl Writer<'_> {
         self.look_again(folder).await
     }
 
-    async fn write_alone(&mut self, folder: usize, mut item: Item) -> Result<(), MigrationError> {
+    pub(super) async fn write_alone(
+        &mut self,
+        folder: usize,
+        mut item: Item,
+    ) -> Result<(), MigrationError> {
         if self.target.forgetful() {
             let Some(left) = self.claim(folder, item)? else {
                 return Ok(());

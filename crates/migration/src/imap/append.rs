@@ -34,7 +34,8 @@ pub struct Sent {
     pub tag: String,
     /// Its end, when it came before all was sent: what follows then was not.
     pub early: Option<Completion>,
-    /// Ends of earlier commands that came meanwhile, in order.
+    /// Ends of earlier commands that came meanwhile, in order. When one was not understood, the rest
+    /// of this one was not sent.
     pub others: Vec<Completion>,
     /// Letters whose head the server was asked about, and said yes to.
     pub agreed: usize,
@@ -45,7 +46,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Of the connection; also when an earlier command turns out not to have been understood.
+    /// Of the connection.
     pub async fn append(
         &mut self,
         name: &MailboxName,
@@ -68,11 +69,14 @@ impl Session {
                 self.send_bytes(&pending).await?;
                 self.flush().await?;
                 pending.clear();
-                sent.early = self.wait_for_go(&tag, &mut sent.others).await?;
-                if sent.early.is_some() {
-                    return Ok(sent);
+                match self.wait_for_go(&tag, &mut sent.others).await? {
+                    Go::On => sent.agreed += 1,
+                    Go::Over(done) => {
+                        sent.early = Some(done);
+                        return Ok(sent);
+                    }
+                    Go::Nowhere => return Ok(sent),
                 }
-                sent.agreed += 1;
             }
             self.send_body(letter.payload, &mut pending).await?;
         }
@@ -111,10 +115,10 @@ impl Session {
         &mut self,
         wanted: &str,
         others: &mut Vec<Completion>,
-    ) -> Result<Option<Completion>, ImapError> {
+    ) -> Result<Go, ImapError> {
         loop {
             match self.next(&BodySink::HashOnly).await? {
-                Response::Continue => return Ok(None),
+                Response::Continue => return Ok(Go::On),
                 Response::Tagged {
                     tag,
                     status,
@@ -128,18 +132,29 @@ impl Session {
                         text,
                     };
                     if done.tag == wanted {
-                        return Ok(Some(done));
+                        return Ok(Go::Over(done));
                     }
                     // What comes next may answer a line of a message.
-                    if done.status == Status::Bad {
-                        return Err(self.refused("APPEND", &done));
-                    }
+                    let misunderstood = done.status == Status::Bad;
                     others.push(done);
+                    if misunderstood {
+                        return Ok(Go::Nowhere);
+                    }
                 }
                 Response::Untagged(_) => {}
             }
         }
     }
+}
+
+/// What a server says to a literal that waits.
+enum Go {
+    /// It takes it.
+    On,
+    /// The command is over.
+    Over(Completion),
+    /// An earlier command was not understood: nothing more goes over this connection.
+    Nowhere,
 }
 
 /// What stands before a letter's bytes.

@@ -18,6 +18,10 @@ const READ_BUFFER: usize = 128 * 1024;
 const MAX_TEXT: usize = 8 << 20;
 /// Longest literal that is not a message body.
 const MAX_LITERAL: u64 = 1 << 20;
+/// All literals of one response together, bodies left out.
+const MAX_LITERALS: u64 = 8 << 20;
+/// Literals of one response, the empty ones too.
+const MANY_LITERALS: usize = 10_000;
 
 /// One response: its text, in which each literal's `{n}` stays as a marker, and the literals.
 #[derive(Debug, Default)]
@@ -153,6 +157,7 @@ impl Wire {
     pub async fn receive(&mut self, sink: &BodySink) -> Result<RawResponse, ImapError> {
         let limit = self.timeouts.response;
         let mut raw = RawResponse::default();
+        let mut held = 0;
         loop {
             let deadline = Instant::now() + limit;
             let before = raw.text.len();
@@ -168,10 +173,11 @@ impl Wire {
                 let payload = self.receive_body(size, sink).await?;
                 raw.body = Some((raw.literals.len(), payload));
             } else {
-                if size > MAX_LITERAL || raw.literals.len() > 10_000 {
-                    return Err(
-                        self.protocol(format!("a literal of {size} bytes outside a message"))
-                    );
+                held += size;
+                let many = raw.literals.len() >= MANY_LITERALS;
+                if size > MAX_LITERAL || held > MAX_LITERALS || many {
+                    let reason = format!("literals of {held} bytes outside a message");
+                    return Err(self.protocol(reason));
                 }
                 let literal = self.receive_literal(size).await?;
                 raw.literals.push(literal);
@@ -277,4 +283,37 @@ fn is_body(text: &[u8]) -> bool {
     };
     let before = text[..open].strip_suffix(b"~").unwrap_or(&text[..open]);
     ends_with_ignore_case(before, b"BODY[] ") || ends_with_ignore_case(before, b"RFC822 ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn literals(count: usize, size: usize) -> Result<usize, String> {
+        let mut bytes = b"* LIST ()".to_vec();
+        for _ in 0..count {
+            bytes.extend_from_slice(format!(" {{{size}}}\r\n").as_bytes());
+            bytes.resize(bytes.len() + size, b'x');
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let stream = Box::new(std::io::Cursor::new(bytes));
+        let mut wire = Wire::new(stream, "test:1".to_owned(), Timeouts::default());
+        let raw = wire.receive(&BodySink::HashOnly).await;
+        raw.map(|raw| raw.literals.len())
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_response_holds_so_much_and_no_more() {
+        assert_eq!(literals(8, 1 << 20).await, Ok(8));
+        for (count, size) in [
+            (9, 1 << 20),
+            (300, 1 << 20),
+            (1, (1 << 20) + 1),
+            (10_001, 0),
+        ] {
+            let refused = literals(count, size).await.expect_err("too much");
+            assert!(refused.contains("outside a message"), "{refused}");
+        }
+    }
 }

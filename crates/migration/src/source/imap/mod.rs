@@ -7,7 +7,7 @@ mod read;
 mod scan;
 mod survey;
 
-pub(crate) use survey::{Listing, list, list_source, pipeline};
+pub(crate) use survey::{Listing, list, list_source, pipeline, pipeline_into};
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -7,26 +7,32 @@ use super::names::{Tameness, choose_names, tamed};
 use crate::imap::{
     Command, Completion, ImapError, MailboxName, Session, Status, StatusItem, Untagged, said,
 };
-use crate::source::imap::{Listing, list, pipeline};
+use crate::patience::Temporary;
+use crate::source::imap::{Listing, list, pipeline_into};
 
 const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY)";
+
+/// Names that the server does not take, with its words. A server that hangs up after some refusals
+/// is not asked for the same again.
+pub(super) type Refused = HashMap<String, String>;
 
 /// Makes the wanted folders exist; `reserved` names belong to folders that are not wanted now.
 pub(super) async fn prepare(
     session: &mut Session,
     wanted: &[WantedFolder],
     reserved: &HashSet<String>,
+    refused: &mut Refused,
 ) -> Result<Vec<Result<TargetFolder, String>>, ImapError> {
     let mut listing = list(session).await?;
     let same = |name: &String| listing.style.sameness(name);
     let mut taken: HashSet<String> = reserved.iter().map(same).collect();
     let mut names = choose_names(&listing, wanted, &mut taken);
-    let mut refusals = make(session, &mut listing, wanted, &names).await?;
+    make(session, &mut listing, (wanted, &names), refused).await?;
     // A server that refuses a name may take it without its rarer characters.
     for how in Tameness::ALL {
         let mut again = false;
         for (folder, name) in wanted.iter().zip(&mut names) {
-            if folder.name.is_none() && refusals.contains_key(name) {
+            if folder.name.is_none() && refused.contains_key(name) {
                 let tame = tamed(&folder.path, how);
                 if tame != folder.path {
                     *name = listing.style.write_apart(&tame, &mut taken);
@@ -35,7 +41,7 @@ pub(super) async fn prepare(
             }
         }
         if again {
-            refusals.extend(make(session, &mut listing, wanted, &names).await?);
+            make(session, &mut listing, (wanted, &names), refused).await?;
         }
     }
     for name in &names {
@@ -51,7 +57,7 @@ pub(super) async fn prepare(
     }
     let answer = |name: &String| match listing.states.get(name) {
         Some(state) => Ok(target_folder(name, state)),
-        None => Err(refusals
+        None => Err(refused
             .get(name)
             .cloned()
             .unwrap_or_else(|| "no STATUS".to_owned())),
@@ -59,18 +65,19 @@ pub(super) async fn prepare(
     Ok(names.iter().map(answer).collect())
 }
 
-/// Creates and subscribes what is missing; returns the server's words for each name refused.
+/// Creates and subscribes what is missing; names that are refused are added to `refused`.
 async fn make(
     session: &mut Session,
     listing: &mut Listing,
-    wanted: &[WantedFolder],
-    names: &[String],
-) -> Result<HashMap<String, String>, ImapError> {
+    (wanted, names): (&[WantedFolder], &[String]),
+    refused: &mut Refused,
+) -> Result<(), ImapError> {
     // Each command with the folder it is about.
     let mut commands = Vec::new();
     let mut about = Vec::new();
     let mut creates = Vec::new();
-    for (index, (folder, name)) in wanted.iter().zip(names).enumerate() {
+    let asked = wanted.iter().zip(names).enumerate();
+    for (index, (folder, name)) in asked.filter(|(_, (_, name))| !refused.contains_key(*name)) {
         let mailbox = MailboxName::of(name)?;
         let mut add = |verb: &'static str, items: Option<&'static str>| {
             let command = Command::new(verb).mailbox(&mailbox);
@@ -87,7 +94,9 @@ async fn make(
         }
     }
     let known: HashSet<&String> = names.iter().collect();
-    let ended = pipeline(session, &commands, |index, untagged| {
+    let mut ended = Vec::new();
+    let states = &mut listing.states;
+    let outcome = pipeline_into(session, &commands, &mut ended, |index, untagged| {
         if let Untagged::MailboxStatus(state) = untagged {
             // A server may write the name in another way than the command did, and may answer
             // before the command's turn is over.
@@ -97,18 +106,32 @@ async fn make(
             } else {
                 state.name.clone()
             };
-            listing.states.insert(name, state);
+            states.insert(name, state);
         }
     })
-    .await?;
-    Ok(creates
-        .into_iter()
-        .zip(&about)
-        .zip(&ended)
-        .filter(|((create, _), end)| *create && end.status != Status::Ok)
-        .map(|((_, index), end)| (names[*index].clone(), said(end)))
-        .filter(|(name, _)| !listing.states.contains_key(name))
-        .collect())
+    .await;
+    let mut tired = None;
+    for (place, index) in about
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| creates[*place])
+    {
+        // A CREATE and the STATUS behind it.
+        let (Some(create), Some(_)) = (ended.get(place), ended.get(place + 1)) else {
+            break;
+        };
+        let name = &names[*index];
+        if create.status == Status::Ok || listing.states.contains_key(name) {
+            continue;
+        }
+        if Temporary::heard(&said(create)).is_some() {
+            tired = Some(create);
+        } else {
+            refused.insert(name.clone(), said(create));
+        }
+    }
+    outcome?;
+    tired.map_or(Ok(()), |tired| Err(session.refused("CREATE", tired)))
 }
 
 fn target_folder(name: &str, state: &StatusItem) -> TargetFolder {

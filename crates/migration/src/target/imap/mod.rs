@@ -6,6 +6,7 @@ mod folders;
 mod learnt;
 mod marks;
 mod names;
+mod reading;
 
 pub use learnt::Rung;
 pub(crate) use names::choose_names;
@@ -21,14 +22,12 @@ use crate::account::Endpoint;
 use crate::backoff::Backoff;
 use crate::error::EndpointError;
 use crate::imap::{
-    Command, Completion, ImapError, MailboxName, Response, Session, Status, Stream, Timeouts,
-    UidSet, Untagged, Wire, WireDate, WireFlags,
+    Completion, ImapError, Session, Status, Stream, Timeouts, UidSet, Wire, WireDate, WireFlags,
 };
 use crate::limits::{Gate, Limits};
 use crate::matcher::Held;
 use crate::model::Uid;
 use crate::patience::{Patience, Side, Teller, Temporary};
-use crate::payload::BodySink;
 use crate::source::Item;
 use crate::source::imap::{greet, open};
 use learnt::Learnt;
@@ -171,9 +170,10 @@ impl ImapTarget {
     async fn prepare_folders(
         &mut self,
         wanted: &[WantedFolder],
+        refused: &mut folders::Refused,
     ) -> Result<Vec<Result<TargetFolder, String>>, ImapError> {
         let reserved = self.reserved.clone();
-        folders::prepare(self.session().await?, wanted, &reserved).await
+        folders::prepare(self.session().await?, wanted, &reserved, refused).await
     }
 
     async fn state_of(&mut self, name: &str) -> Result<TargetFolder, ImapError> {
@@ -189,89 +189,6 @@ impl ImapTarget {
         });
         Ok(listed.collect())
     }
-
-    async fn read_back(
-        &mut self,
-        name: &str,
-        set: &UidSet<'_>,
-        wanted: impl Fn(Uid) -> bool,
-    ) -> Result<Vec<Held>, ImapError> {
-        let unselect = {
-            self.session().await?;
-            self.has("UNSELECT")
-        };
-        let session = self.session().await?;
-        // After EXAMINE, CLOSE expunges nothing.
-        let commands = [
-            Command::new("EXAMINE").mailbox(&MailboxName::of(name)?),
-            Command::new("UID FETCH")
-                .uids(set)
-                .words("(UID FLAGS INTERNALDATE BODY.PEEK[])"),
-            Command::new(if unselect { "UNSELECT" } else { "CLOSE" }),
-        ];
-        let tags = session.send_all(&commands).await?;
-        let mut held = Vec::new();
-        let mut ends = Vec::new();
-        for tag in &tags {
-            let ended = session
-                .wait(tag, &BodySink::HashOnly, |untagged| {
-                    if let Untagged::Fetch(item) = untagged
-                        && let (Some(uid), Some(body)) = (item.uid, item.body)
-                        && wanted(uid)
-                    {
-                        held.push(Held {
-                            uid,
-                            hash: body.hash,
-                            size: body.size,
-                            flags: item.flags.unwrap_or_default(),
-                            date: item.date,
-                        });
-                    }
-                })
-                .await?;
-            ends.push(ended);
-        }
-        for (end, command) in ends.iter().zip(["EXAMINE", "FETCH"]) {
-            if end.status != Status::Ok {
-                return Err(session.refused(command, end));
-            }
-        }
-        Ok(held)
-    }
-
-    async fn next_ack(&mut self) -> Result<Ack, ImapError> {
-        let address = self.endpoint.url.clone();
-        let Some(flight) = self.in_flight.pop_front() else {
-            let reason = "no batch is waiting for an answer".to_owned();
-            return Err(ImapError::Protocol { address, reason });
-        };
-        let session = self.session().await?;
-        let done = match &flight.early {
-            Some(done) => done.clone(),
-            None => loop {
-                match session.next(&BodySink::HashOnly).await? {
-                    Response::Tagged {
-                        tag,
-                        status,
-                        code,
-                        text,
-                    } if tag == flight.tag => {
-                        break Completion {
-                            tag,
-                            status,
-                            code,
-                            text,
-                        };
-                    }
-                    Response::Tagged { tag, .. } => {
-                        return Err(session.protocol(format!("{tag} ended out of turn")));
-                    }
-                    Response::Continue | Response::Untagged(_) => {}
-                }
-            },
-        };
-        Ok(self.heed(&flight, &done))
-    }
 }
 
 impl Target for ImapTarget {
@@ -283,7 +200,11 @@ impl Target for ImapTarget {
         &'a mut self,
         wanted: &'a [WantedFolder],
     ) -> BoxFuture<'a, Result<Vec<Result<TargetFolder, String>>, EndpointError>> {
-        async move { retrying!(self, self.prepare_folders(wanted).await) }.boxed()
+        async move {
+            let mut refused = folders::Refused::new();
+            retrying!(self, self.prepare_folders(wanted, &mut refused).await)
+        }
+        .boxed()
     }
 
     fn state<'a>(
@@ -393,7 +314,13 @@ impl Target for ImapTarget {
     }
 
     fn window(&self) -> usize {
-        let plus = self.has("LITERAL+") && !self.learnt.is_wary();
+        // After a line that was not understood nothing more goes out before that is dealt with.
+        let misunderstood = |flight: &Flight| {
+            let early = flight.early.as_ref();
+            early.is_some_and(|done| done.status == Status::Bad)
+        };
+        let trusted = !self.learnt.is_wary() && !self.in_flight.iter().any(misunderstood);
+        let plus = self.has("LITERAL+") && trusted;
         match (plus, self.has("MULTIAPPEND")) {
             (true, true) => 2,
             (true, false) => SINGLE_WINDOW,
