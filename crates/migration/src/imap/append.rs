@@ -37,7 +37,7 @@ pub struct Sent {
     /// Ends of earlier commands that came meanwhile, in order. When one was not understood, the rest
     /// of this one was not sent.
     pub others: Vec<Completion>,
-    /// Letters whose head the server was asked about, and said yes to.
+    /// Letters about which the server was to be asked, and said yes.
     pub agreed: usize,
 }
 
@@ -70,7 +70,7 @@ impl Session {
                 self.flush().await?;
                 pending.clear();
                 match self.wait_for_go(&tag, &mut sent.others).await? {
-                    Go::On => sent.agreed += 1,
+                    Go::On => sent.agreed += usize::from(letter.asks),
                     Go::Over(done) => {
                         sent.early = Some(done);
                         return Ok(sent);

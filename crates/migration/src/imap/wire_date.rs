@@ -10,8 +10,8 @@ pub struct WireDate(InternalDate);
 
 /// First second of the year 1, and of the year 10000.
 const YEARS: std::ops::Range<i64> = -62_135_596_800..253_402_300_800;
-/// What the clocks of all servers can tell.
-const USUAL: std::ops::Range<i64> = 0..2_147_483_648;
+/// The years 1970 to 2037, which the clocks of all servers can tell.
+const USUAL: std::ops::Range<i64> = 0..2_145_916_800;
 /// Minutes between UTC and the farthest zone in use.
 const FARTHEST: u16 = 14 * 60;
 
@@ -27,7 +27,9 @@ impl WireDate {
 
     /// True when no server has a reason to refuse it.
     pub fn is_usual(self) -> bool {
-        USUAL.contains(&self.0.unix) && self.0.offset_minutes.unsigned_abs() <= FARTHEST
+        let there = self.0.unix + i64::from(self.0.offset_minutes) * 60;
+        let usual = USUAL.contains(&self.0.unix) && USUAL.contains(&there);
+        usual && self.0.offset_minutes.unsigned_abs() <= FARTHEST
     }
 }
 
@@ -69,7 +71,13 @@ mod tests {
             })
         };
         assert!(date(1_580_000_000, 60).is_some_and(WireDate::is_usual));
-        assert!(date(-1, 0).is_some_and(|date| !date.is_usual()));
+        // By either clock, the zone's own included.
+        for (unix, offset) in [(-1, 0), (0, -60), (2_145_916_799, 60), (1_580_000_000, 841)] {
+            assert!(
+                date(unix, offset).is_some_and(|date| !date.is_usual()),
+                "{unix}"
+            );
+        }
         assert_eq!(
             date(0, 6000).map(|date| date.to_string()).as_deref(),
             Some("01-Jan-1970 00:00:00 +0000")

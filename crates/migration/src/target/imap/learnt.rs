@@ -63,7 +63,7 @@ impl Folder {
 #[derive(Debug, Default)]
 pub(super) struct Learnt {
     folders: HashMap<String, Folder>,
-    /// Keywords, in lower case, that the target has parsed in an APPEND.
+    /// Keywords that the target has parsed, in this very spelling.
     parsed: HashSet<String>,
     /// It refused to parse a line that it should have: every literal waits.
     wary: bool,
@@ -118,8 +118,7 @@ impl Learnt {
     ) -> bool {
         let mut asks = self.wary || date.is_some_and(|date| !date.is_usual());
         for flag in flags.set().iter().filter(|flag| !is_system(flag)) {
-            let flag = flag.to_ascii_lowercase();
-            asks |= !self.parsed.contains(&flag) && asked.insert(flag);
+            asks |= !self.parsed.contains(flag) && asked.insert(flag.to_owned());
         }
         asks
     }
@@ -127,7 +126,7 @@ impl Learnt {
     /// The target understood a line with these flags.
     pub(super) fn parsed(&mut self, flags: &WireFlags) {
         for flag in flags.set().iter().filter(|flag| !is_system(flag)) {
-            self.parsed.insert(flag.to_ascii_lowercase());
+            self.parsed.insert(flag.to_owned());
         }
     }
 
@@ -275,7 +274,9 @@ mod tests {
         assert!(!learnt.asks(&wire("x"), date(1), &mut asked));
         assert!(learnt.asks(&wire("x y"), date(1), &mut HashSet::new()));
         learnt.parsed(&wire("x"));
-        assert!(!learnt.asks(&wire("\\Seen X"), date(1), &mut HashSet::new()));
+        assert!(!learnt.asks(&wire("\\Seen x"), date(1), &mut HashSet::new()));
+        // In another spelling it is another word, as far as is known.
+        assert!(learnt.asks(&wire("X"), date(1), &mut HashSet::new()));
         learnt.beware();
         assert!(learnt.asks(&wire(""), None, &mut asked));
     }
