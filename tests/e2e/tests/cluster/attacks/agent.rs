@@ -112,7 +112,7 @@ fn writes_as_a_colleague() -> anyhow::Result<()> {
 
 /// Writes the agent's active filter, as ManageSieve would.
 fn filter(caen: &Space<'_>, script: &str) -> anyhow::Result<()> {
-    let write = "mkdir -p \"$1\" && printf '%s' \"$2\" > \"$1/.dovecot.sieve\"";
+    let write = "busybox mkdir -p \"$1\" && printf '%s' \"$2\" > \"$1/.dovecot.sieve\"";
     let home = "/srv/mail/caen.example/jeanne.martin";
     caen.exec(
         "dovecot",

@@ -108,7 +108,7 @@ fn reaches_for_what_is_shared() -> anyhow::Result<()> {
         "lock table journal in access share mode",
         "do $$ begin loop end loop; end $$",
     ] {
-        let sql = format!("{LIFTED} begin; {sql}; commit");
+        let sql = format!("{LIFTED} begin read write; {sql}; commit");
         refused("col_211401187", &sql, "permission denied")?;
     }
     for database in ["postgres", "template1", "melouvert_platform"] {
@@ -128,7 +128,7 @@ fn changes_its_own_password() -> anyhow::Result<()> {
         "alter role current_user password 'mine-k7mq2xpz4hrt'",
         "alter role current_user set search_path = 'nowhere'",
     ] {
-        reader(change)?;
+        reader(&format!("begin read write; {change}; commit"))?;
         eventually("the login as it was", || {
             reader("select count(*) from mail_login").map(drop)
         })?;
