@@ -150,35 +150,30 @@ fn named(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
     use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
     use super::*;
 
+    // Made here and not by a program: while one is started, it holds a moment long every lock of
+    // this process, the journals' of other tests among them.
     #[test]
     fn the_time_of_a_given_certificate_counts() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (key, out) = (folder.path().join("k"), folder.path().join("c"));
-        let done = Command::new("openssl")
-            .args([
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
-            ])
-            .args(["-subj", "/CN=localhost", "-keyout"])
-            .arg(&key)
-            .arg("-out")
-            .arg(&out)
-            .output()
-            .expect("openssl runs: apt-get install -y openssl");
-        assert!(done.status.success());
-        let certificate = read_pem(&out).expect("PEM").remove(0);
-        let now = UnixTime::now().as_secs();
-        let at = |seconds: u64| {
-            let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-            in_time(&certificate, time).map_err(|error| error.to_string())
+        let (begins, ends) = (date_time_ymd(2026, 1, 1), date_time_ymd(2026, 1, 31));
+        let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        (params.not_before, params.not_after) = (begins, ends);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let at = |seconds: i64| {
+            let since = Duration::from_secs(seconds.cast_unsigned());
+            let time = UnixTime::since_unix_epoch(since);
+            in_time(certificate.der(), time).map_err(|error| error.to_string())
         };
-        assert_eq!(at(now), Ok(()));
-        let day = 24 * 3600;
-        let (early, late) = (at(now - day), at(now + 31 * day));
+        let (begins, ends) = (begins.unix_timestamp(), ends.unix_timestamp());
+        assert_eq!(at(begins), Ok(()));
+        assert_eq!(at(ends), Ok(()));
+        let (early, late) = (at(begins - 1), at(ends + 1));
         assert!(early.expect_err("early").contains("NotValidYet"));
         assert!(late.expect_err("late").contains("Expired"));
     }
