@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use kube::runtime::controller;
+
 /// The error and all its causes joined by `: `, each said once.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -16,6 +18,19 @@ pub fn chain(error: &dyn Error) -> String {
         cause = source.source();
     }
     text
+}
+
+/// Logs what a controller met beside its objects, such as a watch that broke. What a reconciliation
+/// failed of was logged where it happened.
+pub fn log_outcome<T, E, Q>(name: &'static str, outcome: Result<T, controller::Error<E, Q>>)
+where
+    controller::Error<E, Q>: Error,
+{
+    match outcome {
+        Ok(_)
+        | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+        Err(error) => tracing::warn!(error = chain(&error), "{name} controller"),
+    }
 }
 
 #[cfg(test)]

@@ -11,11 +11,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
     core::ClusterResourceScope,
-    runtime::{
-        Controller,
-        controller::{self, Action},
-        watcher,
-    },
+    runtime::{Controller, controller::Action, watcher},
 };
 use melouvert_api::{
     Collectivity, Plan, Region, SpecStatus,
@@ -30,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     database::DatabaseError,
+    errors,
     tenant::{Context, dereference::References, footing, journal},
 };
 
@@ -182,18 +179,7 @@ async fn follow<K: Offer>(ctx: Arc<Context>, stop: CancellationToken) {
     Controller::new(all, watcher::Config::default())
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile::<K>, retry::<K>, ctx)
-        .for_each(|outcome| async move {
-            match outcome {
-                // Failures were logged where they happened.
-                Ok(_)
-                | Err(
-                    controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
-                ) => {}
-                Err(error) => {
-                    tracing::warn!(error = crate::errors::chain(&error), "offers controller");
-                }
-            }
-        })
+        .for_each(|outcome| async move { errors::log_outcome("offers", outcome) })
         .await;
 }
 

@@ -21,7 +21,7 @@ use melouvert_api::{
 use tokio_util::sync::CancellationToken;
 
 use super::{AccessError, reconcile};
-use crate::tenant::Context;
+use crate::{errors, tenant::Context};
 
 /// Runs until `stop`, then ends what is under way.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
@@ -44,18 +44,7 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
         .watches_stream(bindings, owner)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, retry, ctx)
-        .for_each(|outcome| async move {
-            match outcome {
-                // Failures were logged where they happened.
-                Ok(_)
-                | Err(
-                    controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
-                ) => {}
-                Err(error) => {
-                    tracing::warn!(error = crate::errors::chain(&error), "access controller");
-                }
-            }
-        })
+        .for_each(|outcome| async move { errors::log_outcome("access", outcome) })
         .await;
 }
 

@@ -21,7 +21,7 @@ use melouvert_api::{
 use tokio_util::sync::CancellationToken;
 
 use super::{MigrationError, reconcile};
-use crate::{tenant::Context, tolerant};
+use crate::{errors, tenant::Context, tolerant};
 
 /// Runs until `stop`, then ends what is under way.
 pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
@@ -64,20 +64,8 @@ pub async fn run(ctx: Arc<Context>, stop: CancellationToken) {
         })
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, retry, ctx)
-        .for_each(|outcome| async move {
-            match outcome {
-                Ok(_)
-                | Err(
-                    controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
-                ) => {}
-                Err(error) => log(&error),
-            }
-        })
+        .for_each(|outcome| async move { errors::log_outcome("migration", outcome) })
         .await;
-}
-
-fn log(error: &(impl std::error::Error + 'static)) {
-    tracing::warn!(error = crate::errors::chain(error), "migration controller");
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the controller gives it so")]

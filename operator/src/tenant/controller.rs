@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Context, ReconcileError, material, reconcile};
 use crate::{
-    backoff,
+    backoff, errors,
     tolerant::{self, Listed, Unreadable},
 };
 
@@ -114,18 +114,7 @@ pub async fn run(
         .reconcile_on(rsa_made)
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, retry, ctx)
-        .for_each(|outcome| async {
-            match outcome {
-                // Failures were logged with their span.
-                Ok(_)
-                | Err(
-                    controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_),
-                ) => {}
-                Err(error) => {
-                    tracing::warn!(error = crate::errors::chain(&error), "tenant controller");
-                }
-            }
-        })
+        .for_each(|outcome| async move { errors::log_outcome("tenant", outcome) })
         .await;
 }
 
