@@ -20,6 +20,7 @@ mod stuck;
 pub mod terminate;
 pub mod validate;
 pub mod volume;
+mod waves;
 
 use std::{sync::Arc, time::Duration};
 

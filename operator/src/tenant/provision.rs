@@ -8,7 +8,7 @@ use melouvert_api::{Collectivity, Reason, collectivity::Under, labels};
 use melouvert_domain::Lifecycle;
 use melouvert_store::{Agent, AgentKind, Entry, MayMake, StoreError, TenantDb, TenantStore};
 use melouvert_tenant_template::{
-    ValidatedTenant, Wave, certificates::certificate_names, frontier, mail, render,
+    ValidatedTenant, certificates::certificate_names, frontier, render,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -22,11 +22,9 @@ use super::{
     material::{self, Existing, Keys},
     status,
     validate::Refusal,
+    waves::{self, Tally},
 };
-use crate::{
-    cluster::{ApplyError, Outcome},
-    errors, heads, offers,
-};
+use crate::{heads, offers};
 
 /// Waves of [`frontier`], applied before anything that needs keys or a database.
 const FRONTIER: usize = 3;
@@ -41,14 +39,6 @@ pub struct Provisioned {
     pub kept: Vec<Refusal>,
 }
 
-/// What became of the objects so far.
-#[derive(Default)]
-struct Tally {
-    created: bool,
-    kept: Vec<Refusal>,
-    failed: Option<ApplyError>,
-}
-
 /// Applies everything that `tenant` needs. In a space that runs, an object that cannot be applied, or
 /// a database that is away, does not keep the others from being applied.
 pub async fn run(
@@ -61,13 +51,8 @@ pub async fn run(
 ) -> Result<Provisioned, ReconcileError> {
     let runs = references.claim.is_some();
     let mut tally = Tally::default();
-    for wave in frontier(tenant) {
-        apply(ctx, object, &wave, &mut tally).await;
-        // Nothing starts in a space whose border does not stand.
-        if !runs && let Some(error) = tally.failed.take() {
-            return Err(error.into());
-        }
-    }
+    // Nothing starts in a space whose border does not stand.
+    waves::apply(ctx, object, &frontier(tenant), runs, &mut tally).await?;
     let opens = references.namespace.is_none() && tally.created;
     let answered = Answered::of(object);
     let namespace = tenant.namespace.as_str();
@@ -82,23 +67,9 @@ pub async fn run(
     let mut keys = prepare(ctx, (object, tenant), &existing, (volume, answered), now)?;
     rsa(ctx, object, &mut keys);
     let may_make = lost::may_make_database(object, &existing, answered);
-    let (store, away) = match database(ctx, tenant, &keys, may_make).await {
-        Ok(store) => {
-            keep_volume(object, tenant, &store, volume, answered).await?;
-            (Some(store), None)
-        }
-        // What is applied below was journaled before: it is the upkeep of the same generation.
-        Err(error)
-            if runs
-                && is_away(&error)
-                && !is_fresh(object)
-                && object.status.as_ref().and_then(|told| told.under.as_ref()) == Some(under)
-                && keys.renewed.is_empty() =>
-        {
-            (None, Some(error))
-        }
-        Err(error) => return Err(error),
-    };
+    let given = (volume, answered);
+    let upkeep = runs && is_upkeep(object, under, &keys);
+    let (store, away) = reach(ctx, (object, tenant), &keys, given, may_make, upkeep).await?;
     let fresh = is_fresh(object);
     if let Some(store) = &store {
         offers::tell_space(store, object, under, references).await?;
@@ -114,12 +85,8 @@ pub async fn run(
     if !opens {
         rendered = rendered.quota_before_workload();
     }
-    for wave in rendered.waves.iter().skip(FRONTIER) {
-        apply(ctx, object, wave, &mut tally).await;
-        if !runs && let Some(error) = tally.failed.take() {
-            return Err(error.into());
-        }
-    }
+    let content = rendered.waves.get(FRONTIER..).unwrap_or_default();
+    waves::apply(ctx, object, content, runs, &mut tally).await?;
     if let Some(error) = tally.failed {
         return Err(error.into());
     }
@@ -140,6 +107,31 @@ pub async fn run(
         template,
         kept: tally.kept,
     })
+}
+
+/// The space's database, or why it is away where what is left to do without it is `upkeep`.
+async fn reach(
+    ctx: &Context,
+    (object, tenant): (&Collectivity, &ValidatedTenant),
+    keys: &Keys,
+    (volume, answered): (Volume, Answered),
+    may_make: MayMake,
+    upkeep: bool,
+) -> Result<(Option<TenantStore>, Option<ReconcileError>), ReconcileError> {
+    match database(ctx, tenant, keys, may_make).await {
+        Ok(store) => {
+            keep_volume(object, tenant, &store, volume, answered).await?;
+            Ok((Some(store), None))
+        }
+        Err(error) if upkeep && is_away(&error) => Ok((None, Some(error))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether all that a pass applies was journaled before: it is the upkeep of the same generation.
+fn is_upkeep(object: &Collectivity, under: &Under, keys: &Keys) -> bool {
+    let told = object.status.as_ref().and_then(|told| told.under.as_ref());
+    !is_fresh(object) && told == Some(under) && keys.renewed.is_empty()
 }
 
 /// Fails when the volume with the mail is gone: an empty one would hide it.
@@ -186,39 +178,6 @@ async fn made_anew(
     lost::answered(&ctx.client, object)
         .await
         .map_err(kube_error("take the answer off"))
-}
-
-/// Applies a wave, object by object.
-async fn apply(ctx: &Context, object: &Collectivity, wave: &Wave, tally: &mut Tally) {
-    let about = context::reference(object);
-    let mut outcomes = Vec::with_capacity(wave.objects.len());
-    for outcome in ctx.applier.each(&wave.objects, &about).await {
-        match outcome {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(error) if error.keeps() => {
-                let text = format!("{}; it stays as it was", error.said());
-                tracing::warn!(wave = wave.name, error = text, "kept");
-                tally.kept.push(kept(&error, text));
-            }
-            Err(error) => {
-                let text = errors::chain(&error);
-                tracing::warn!(wave = wave.name, error = text, "not applied");
-                tally.failed.get_or_insert(error);
-            }
-        }
-    }
-    tally.created |= outcomes.contains(&Outcome::Created);
-    log(wave.name, &outcomes);
-}
-
-/// A refused growth has its own reason: people ask for it, and storage often refuses it.
-fn kept(error: &ApplyError, text: String) -> Refusal {
-    let object = error.object();
-    let reason = match object.strip_prefix("PersistentVolumeClaim ") {
-        Some(mail::CLAIM) => Reason::StorageNotGrown,
-        _ => Reason::ApplyRefused,
-    };
-    Refusal::new(object, reason, text)
 }
 
 /// Agents whose domain the space has no more: their logins and mail are lost sight of otherwise.
@@ -377,24 +336,5 @@ fn serial<'a>(keys: &'a Keys, secret: &str) -> &'a str {
         material::CA => &keys.ca.info().serial,
         material::MAIL_TLS => &keys.mail.info.serial,
         _ => &keys.client.info.serial,
-    }
-}
-
-fn log(wave: &'static str, outcomes: &[Outcome]) {
-    let count = |wanted| {
-        outcomes
-            .iter()
-            .filter(|outcome| **outcome == wanted)
-            .count()
-    };
-    let changed = outcomes.len() - count(Outcome::Unchanged);
-    if changed > 0 {
-        tracing::info!(
-            wave,
-            created = count(Outcome::Created),
-            updated = count(Outcome::Updated),
-            repaired = count(Outcome::Repaired),
-            "applied"
-        );
     }
 }
