@@ -74,6 +74,32 @@ pub fn psql(database: &str, sql: &str) -> anyhow::Result<String> {
     ])
 }
 
+/// Runs SQL as the reader of Caen's database, whose password lies in its mail pod.
+pub fn psql_reader(database: &str, sql: &str) -> anyhow::Result<String> {
+    let password = kubectl(&[
+        "get",
+        "secret",
+        "mail-db",
+        "-n",
+        "col-211401187",
+        "-o",
+        "go-template={{index .data \"reader-password\" | base64decode}}",
+    ])?;
+    let script = "export PGPASSWORD=$1; exec psql -X -A -t -q -v ON_ERROR_STOP=1 -h localhost -U col_211401187_reader -d \"$2\" -c \"$3\"";
+    let inside = [
+        "exec",
+        "-n",
+        "melouvert-system",
+        "melouvert-postgresql-0",
+        "--",
+        "sh",
+        "-c",
+        script,
+        "sh",
+    ];
+    kubectl(&[&inside[..], &[&password, database, sql]].concat())
+}
+
 /// One field of an object, by JSONPath.
 pub fn field(kind: &str, namespace: &str, name: &str, path: &str) -> anyhow::Result<String> {
     kubectl(&[

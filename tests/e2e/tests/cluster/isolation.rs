@@ -1,7 +1,7 @@
 //! Attempts of one space on another, each with a positive control.
 
 use anyhow::{Context, ensure};
-use melouvert_e2e::{PASSWORD, field, kubectl, two_spaces};
+use melouvert_e2e::{PASSWORD, field, kubectl, psql_reader, two_spaces};
 use xtask::space::Space;
 
 /// Whether the mail pod of `from` opens a connection to an address.
@@ -97,39 +97,13 @@ fn an_account_opens_its_own_server_only() -> anyhow::Result<()> {
 #[ignore = "needs a cluster: cargo xtask test"]
 fn database_roles_see_their_own_database_and_two_views() -> anyhow::Result<()> {
     two_spaces()?;
-    let password = kubectl(&[
-        "get",
-        "secret",
-        "mail-db",
-        "-n",
-        "col-211401187",
-        "-o",
-        "go-template={{index .data \"reader-password\" | base64decode}}",
-    ])?;
-    let psql = |database: &str, sql: &str| {
-        let script = "export PGPASSWORD=$1; exec psql -X -A -t -h localhost -U col_211401187_reader -d \"$2\" -c \"$3\"";
-        kubectl(&[
-            "exec",
-            "-n",
-            "melouvert-system",
-            "melouvert-postgresql-0",
-            "--",
-            "sh",
-            "-c",
-            script,
-            "sh",
-            &password,
-            database,
-            sql,
-        ])
-    };
-    let own = psql("col_211401187", "SELECT count(*) > 0 FROM mail_login")?;
+    let own = psql_reader("col_211401187", "SELECT count(*) > 0 FROM mail_login")?;
     ensure!(
         own.trim() == "t",
         "control: the reader sees its logins: {own}"
     );
     let refused = |database: &str, sql: &str, reason: &str| {
-        let said = psql(database, sql)
+        let said = psql_reader(database, sql)
             .err()
             .with_context(|| format!("{sql} passed on {database}"))?
             .to_string();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use melouvert_e2e::{PASSWORD, eventually, kubectl, psql as superuser, two_spaces};
+use melouvert_e2e::{PASSWORD, eventually, psql as superuser, psql_reader, two_spaces};
 
 /// What a session may set is set first.
 const LIFTED: &str = "set statement_timeout = 0; set lock_timeout = 0; set work_mem = '2000MB';
@@ -12,36 +12,11 @@ const LIFTED: &str = "set statement_timeout = 0; set lock_timeout = 0; set work_
 
 /// Runs SQL as Caen's reader.
 fn reader(sql: &str) -> anyhow::Result<String> {
-    reader_of("col_211401187", sql)
-}
-
-fn reader_of(database: &str, sql: &str) -> anyhow::Result<String> {
-    let password = kubectl(&[
-        "get",
-        "secret",
-        "mail-db",
-        "-n",
-        "col-211401187",
-        "-o",
-        "go-template={{index .data \"reader-password\" | base64decode}}",
-    ])?;
-    let script = "export PGPASSWORD=$1; exec psql -X -A -t -q -v ON_ERROR_STOP=1 -h localhost -U col_211401187_reader -d \"$2\" -c \"$3\"";
-    let inside = [
-        "exec",
-        "-n",
-        "melouvert-system",
-        "melouvert-postgresql-0",
-        "--",
-        "sh",
-        "-c",
-        script,
-        "sh",
-    ];
-    kubectl(&[&inside[..], &[&password, database, sql]].concat())
+    psql_reader("col_211401187", sql)
 }
 
 fn refused(database: &str, sql: &str, words: &str) -> anyhow::Result<()> {
-    let said = reader_of(database, sql)
+    let said = psql_reader(database, sql)
         .err()
         .with_context(|| format!("{sql} passed on {database}"))?
         .to_string();
