@@ -6,8 +6,8 @@ use xtask::platform::SYSTEM;
 
 use super::bystander::{ADMINISTRATOR, As, a_space, asked, kubectl, operator, read, would_refuse};
 
-/// Two of our policies refuse a binding that is nobody's to make, and either may speak first.
-const BINDINGS: &str = "ValidatingAdmissionPolicy 'melouvert-";
+/// Outside of spaces two of our policies refuse a binding, and either may speak first.
+const OUTSIDE: &str = "ValidatingAdmissionPolicy 'melouvert-";
 
 /// Asks as the operator; the refusal must be by one of its policies.
 fn refused_by(policy: &str, what: &str, refusal: Option<String>) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ fn binds_its_rights_elsewhere_or_to_others() -> anyhow::Result<()> {
     accepted("in a space", create(&binding(&space, role, own))?)?;
     for namespace in ["kube-system", "default", SYSTEM] {
         let refusal = create(&binding(namespace, role, own))?;
-        refused_by(BINDINGS, namespace, refusal)?;
+        refused_by(OUTSIDE, namespace, refusal)?;
     }
     for account in [
         (space.as_str(), "default"),
@@ -77,7 +77,7 @@ fn binds_its_rights_elsewhere_or_to_others() -> anyhow::Result<()> {
         ("kube-system", "melouvert-operator"),
     ] {
         let refusal = create(&binding(&space, role, account))?;
-        refused_by(BINDINGS, account.1, refusal)?;
+        refused_by("melouvert-operator-bindings", account.1, refusal)?;
     }
     let worker = "melouvert-migration-worker";
     accepted(
@@ -85,7 +85,7 @@ fn binds_its_rights_elsewhere_or_to_others() -> anyhow::Result<()> {
         create(&binding(&space, worker, (&space, "migration")))?,
     )?;
     let refusal = create(&binding(&space, worker, ("kube-system", "migration")))?;
-    refused_by(BINDINGS, worker, refusal)
+    refused_by("melouvert-operator-bindings", worker, refusal)
 }
 
 /// Attaque : écrire un Secret hors des espaces, ou un Secret qui donne un jeton, ou un Secret de la
