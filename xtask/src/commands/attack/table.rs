@@ -25,20 +25,32 @@ impl Outcome {
     }
 }
 
-/// Reads the outcomes in what a test program prints.
+/// Reads the outcomes in what a test program prints. What a test prints itself may stand between its
+/// name and its result, over several lines: the last result before the next test is its own.
 pub fn outcomes(printed: &str) -> HashMap<String, Outcome> {
-    let line = |line: &str| {
-        let rest = line.strip_prefix("test ")?;
-        // What a test prints itself may stand between its name and its result.
-        let (name, result) = rest.split_once(" ... ")?;
-        let outcome = match result.split_whitespace().next_back()? {
-            "ok" => Outcome::Held,
-            "FAILED" => Outcome::Failed,
-            _ => return None,
+    let mut read = HashMap::new();
+    let mut under_way = None;
+    for line in printed.lines() {
+        let named = line
+            .strip_prefix("test ")
+            .and_then(|l| l.split_once(" ... "));
+        let result = match named {
+            Some((name, result)) => {
+                under_way = (!result.ends_with("ignored")).then_some(name);
+                result.split_whitespace().next_back()
+            }
+            None => Some(line),
         };
-        Some((name.to_owned(), outcome))
-    };
-    printed.lines().filter_map(line).collect()
+        let outcome = match result {
+            Some("ok") => Outcome::Held,
+            Some("FAILED") => Outcome::Failed,
+            _ => continue,
+        };
+        if let Some(name) = under_way {
+            read.insert(name.to_owned(), outcome);
+        }
+    }
+    read
 }
 
 /// One block an attack: who, what, beside what, and how it ended.
@@ -127,6 +139,14 @@ mod tests {
         assert_eq!(read.get("attacks::dsi::x"), Some(&Outcome::Held));
         assert_eq!(read.get("attacks::dsi::y"), Some(&Outcome::Failed));
         assert_eq!(read.len(), 2);
+
+        // A space that was opened on the way.
+        let printed = "running 2 tests\ntest attacks::dsi::x ... Caen : ouverte\n  Offre  ville\nok\n\
+            test attacks::dsi::y ... Rouen : ouverte\nok\nFAILED\n\nfailures:\n";
+        let opened = outcomes(printed);
+        assert_eq!(opened.get("attacks::dsi::x"), Some(&Outcome::Held));
+        assert_eq!(opened.get("attacks::dsi::y"), Some(&Outcome::Failed));
+
         let told = of_run(&[attack(false)], &read);
         assert!(
             told.contains("[tenu] a | b") && told.contains("témoin : c"),
